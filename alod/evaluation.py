@@ -1,0 +1,435 @@
+"""Learning curves as numbers: areas, labels to a target, paired tests, ranks.
+
+A table of *curves* is a tidy DataFrame with one row per run and round and at least the columns
+``dataset, model, strategy, seed, n_labeled, test_accuracy``; a *setting* is a data set with a
+classifier. Nothing here trains, draws or imports torch.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from alod.errors import AlodError, check_name
+
+SETTING = ("dataset", "model")
+METRICS = {
+    "auc": "area under the curve over log-labels",
+    "auc_linear": "area under the curve over labels",
+    "final": "accuracy at the largest common budget",
+}
+
+# Test accuracy after training on the full set, as reported by the original's repository
+# (AyaMigdadi, 2023, "Active-learning-using-outlier-detection", github.com/AyaMigdadi).
+PUBLISHED_FULL_SET = {
+    ("mnist", "cnn"): 0.9911,
+    ("mnist", "lenet5"): 0.9831,
+    ("mnist", "resnet18"): 0.9911,
+    ("fashion_mnist", "cnn"): 0.9073,
+    ("fashion_mnist", "lenet5"): 0.8703,
+    ("fashion_mnist", "resnet18"): 0.9124,
+}
+
+
+def area_under_curve(
+    n_labeled: ArrayLike,
+    accuracy: ArrayLike,
+    log: bool = True,
+    upto: float | None = None,
+    start: float | None = None,
+) -> float:
+    """Return the mean height of a learning curve between two budgets.
+
+    The curve is linear between its points, over log-labels or labels, and integrated by the
+    trapezoidal rule; the area is divided by the width of the range, so it is an accuracy.
+
+    Parameters
+    ----------
+    n_labeled : array-like of int (R,)
+        Labels paid for, positive and strictly increasing.
+    accuracy : array-like of float (R,)
+        Test accuracy at each budget, in [0, 1].
+    log : bool
+        Integrate over the logarithm of the labels, so that each doubling of the budget counts
+        the same; over the labels themselves when False.
+    upto, start : float, optional
+        The budgets between which to integrate; the curve's own ends by default. Between two
+        points of the curve the height is interpolated.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    AlodError
+        If the curve is malformed or does not cover the range.
+    """
+    labels, heights = _check_curve(n_labeled, accuracy)
+    first = float(labels[0]) if start is None else float(start)
+    last = float(labels[-1]) if upto is None else float(upto)
+    if not labels[0] <= first < last <= labels[-1]:
+        raise AlodError(
+            f"area from {first:g} to {last:g} labels: the curve covers {labels[0]:g} to "
+            f"{labels[-1]:g}; choose start < upto inside that, or run more rounds"
+        )
+    positions, ends = (np.log(labels), np.log([first, last])) if log else (labels, [first, last])
+    inside = (positions > ends[0]) & (positions < ends[1])
+    x = np.concatenate([ends[:1], positions[inside], ends[1:]])
+    y = np.interp(x, positions, heights)
+    return float(np.trapezoid(y, x) / (x[-1] - x[0]))
+
+
+def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -> float:
+    """Return the first budget at which a learning curve reaches an accuracy.
+
+    Parameters
+    ----------
+    n_labeled : array-like of int (R,)
+        Labels paid for, positive and strictly increasing.
+    accuracy : array-like of float (R,)
+        Test accuracy at each budget, in [0, 1]; it need not increase: the first crossing counts.
+    target : float
+        Accuracy to reach, in [0, 1].
+
+    Returns
+    -------
+    float
+        Labels, interpolated linearly between two rounds; the first budget when the curve starts
+        at the target or above; NaN when it never gets there.
+
+    Raises
+    ------
+    AlodError
+        If the curve is malformed or the target is not an accuracy.
+    """
+    labels, heights = _check_curve(n_labeled, accuracy, points=1)
+    if not 0 <= target <= 1:
+        raise AlodError(f"target={target!r}: expected an accuracy from 0 to 1, such as 0.95")
+    reached = np.flatnonzero(heights >= target)
+    if reached.size == 0:
+        return float("nan")
+    after = int(reached[0])
+    if after == 0:
+        return float(labels[0])
+    before = after - 1
+    share = (target - heights[before]) / (heights[after] - heights[before])
+    return float(labels[before] + share * (labels[after] - labels[before]))
+
+
+def summarize(curves: pd.DataFrame, by: Sequence[str] = (*SETTING, "strategy")) -> pd.DataFrame:
+    """Average learning curves over seeds.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: the columns in `by`, ``seed, n_labeled, test_accuracy``.
+    by : sequence of str
+        What distinguishes the curves; each seed may occur once at each budget of a curve.
+
+    Returns
+    -------
+    DataFrame
+        One row for each curve and budget, in the order in which the curves first appear: the
+        columns in `by`, ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard
+        deviation), ``accuracy_se`` (standard error of the mean), ``accuracy_min, accuracy_max``.
+        Spreads are NaN where one seed ran.
+
+    Raises
+    ------
+    AlodError
+        If columns are missing or one seed has two rows at one budget of a curve.
+    """
+    keys = [*by, "n_labeled"]
+    _check_columns(curves, [*keys, "seed", "test_accuracy"])
+    _check_one_row_each(curves, [*keys, "seed"])
+    # Rows are sorted within a curve first, so that grouping can keep the curves' own order.
+    ordered = curves.sort_values("n_labeled", kind="stable")
+    summary = (
+        ordered.groupby(keys, sort=False, observed=True)["test_accuracy"]
+        .agg(
+            n_seeds="count",
+            accuracy_mean="mean",
+            accuracy_std="std",
+            accuracy_se="sem",
+            accuracy_min="min",
+            accuracy_max="max",
+        )
+        .reset_index()
+    )
+    order = curves[list(by)].drop_duplicates()
+    return order.merge(summary, on=list(by), how="left").reset_index(drop=True)
+
+
+def areas(
+    curves: pd.DataFrame,
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Sequence[str] = SETTING,
+) -> pd.DataFrame:
+    """Sum up each run in one number, over the budgets that all runs of its setting cover.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: the columns in `setting`, `compare`, ``seed, n_labeled, test_accuracy``.
+    metric : str
+        ``"auc"``, the area over log-labels; ``"auc_linear"``, over labels; ``"final"``, the
+        accuracy at the largest budget common to the runs of the setting, interpolated over
+        log-labels.
+    compare : str
+        The column whose values are compared: ``"strategy"``, or what an ablation varies.
+    setting : sequence of str
+        Columns that make a setting.
+
+    Returns
+    -------
+    DataFrame
+        One row per run: the columns in `setting`, `compare`, ``seed, start, upto`` (labels) and
+        `metric`, in [0, 1].
+
+    Raises
+    ------
+    AlodError
+        If columns are missing, a run has two rows at one budget, or the runs of a setting have
+        no range of budgets in common.
+    """
+    check_name("metric", metric, METRICS)
+    run_keys = [*setting, compare, "seed"]
+    _check_columns(curves, [*run_keys, "n_labeled", "test_accuracy"])
+    _check_one_row_each(curves, [*run_keys, "n_labeled"])
+    rows = []
+    for _, of_setting in curves.groupby(list(setting), sort=False, observed=True):
+        budgets = of_setting.groupby([compare, "seed"], observed=True)["n_labeled"]
+        start, upto = budgets.min().max(), budgets.max().min()
+        for _, run in of_setting.groupby([compare, "seed"], sort=False, observed=True):
+            run = run.sort_values("n_labeled")
+            labels, heights = run["n_labeled"].to_numpy(), run["test_accuracy"].to_numpy()
+            if metric == "final":
+                value = float(np.interp(np.log(upto), np.log(labels), heights))
+            else:
+                value = area_under_curve(labels, heights, metric == "auc", upto, start)
+            rows.append((*run.iloc[0][run_keys], start, upto, value))
+    return pd.DataFrame(rows, columns=[*run_keys, "start", "upto", metric])
+
+
+def compare_strategies(
+    curves: pd.DataFrame,
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Sequence[str] = SETTING,
+) -> pd.DataFrame:
+    """Test every pair of strategies within each setting, paired by seed.
+
+    Two-sided paired t-test (Student 1908, "The probable error of a mean") on the runs' summaries;
+    p-values are corrected over all pairs of a setting (Holm 1979, "A simple sequentially rejective
+    multiple test procedure"). The 95 % interval of the difference is the t-test's own and is not
+    corrected.
+
+    Parameters
+    ----------
+    curves, metric, compare, setting
+        As in `areas`. Every strategy of a setting must have run with the same two or more seeds.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting and pair: the columns in `setting`, ``first, second, n_seeds,
+        mean_difference`` (first minus second, in units of the metric), ``low, high`` (95 %
+        interval), ``p_value, p_holm``.
+
+    Raises
+    ------
+    AlodError
+        If a strategy lacks a seed that another of its setting has (they are listed), or fewer than
+        two seeds or strategies ran.
+    """
+    table = areas(curves, metric, compare, setting)
+    tests = []
+    for _, of_setting in table.groupby(list(setting), sort=False, observed=True):
+        scores = of_setting.pivot_table(
+            index="seed", columns=compare, values=metric, sort=False, observed=True
+        )
+        values = of_setting[list(setting)].iloc[0].to_dict()
+        _check_paired(scores, " ".join(map(str, values.values())))
+        rows = [
+            values | _paired_test(scores, first, second)
+            for first, second in combinations(scores, 2)
+        ]
+        tests.append(pd.DataFrame(rows).assign(p_holm=lambda rows: holm(rows["p_value"])))
+    return pd.concat(tests, ignore_index=True)
+
+
+def rank_strategies(
+    curves: pd.DataFrame,
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Sequence[str] = SETTING,
+) -> pd.DataFrame:
+    """Rank strategies in each setting by their mean over seeds, then average the ranks.
+
+    Parameters
+    ----------
+    curves, metric, compare, setting
+        As in `areas`.
+
+    Returns
+    -------
+    DataFrame
+        One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their
+        mean rank), ``n_settings`` and the mean of `metric` over settings.
+
+    Raises
+    ------
+    AlodError
+        If a strategy is missing in a setting: ranks among different rivals do not compare.
+    """
+    table = areas(curves, metric, compare, setting)
+    means = table.pivot_table(
+        index=list(setting), columns=compare, values=metric, sort=False, observed=True
+    )
+    settings = means.index.to_frame().astype(str).agg(" ".join, axis="columns")
+    gaps = [
+        f"{name} in {where}"
+        for where, missing in zip(settings, means.isna().to_numpy(), strict=True)
+        for name in means.columns[missing]
+    ]
+    if gaps:
+        raise AlodError(
+            f"no runs of {', '.join(gaps)}: expected every {compare} in every setting; run these "
+            f"or leave out that {compare} or setting"
+        )
+    ranks = means.rank(axis="columns", ascending=False)
+    result = pd.DataFrame(
+        {"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()}
+    )
+    return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Correct p-values for multiple testing by Holm's step-down procedure.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of m
+    p-values is multiplied by m - i + 1, never falls below a smaller one's and is cut at 1.
+
+    Parameters
+    ----------
+    p_values : array-like of float (M,)
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of float (M,)
+        Corrected p-values, in the order given.
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def published_curves() -> pd.DataFrame:
+    """Return the original's learning curves, as its repository reports them.
+
+    They are cited, not ours: accuracy on the test set, on which its runs also stopped, by nominal
+    labels, of which about half of each later batch had been bought before (AyaMigdadi, 2023,
+    "Active-learning-using-outlier-detection").
+
+    Returns
+    -------
+    DataFrame
+        ``dataset`` (``mnist, fashion_mnist``), ``model`` (``cnn, lenet5, resnet18``),
+        ``n_labeled`` int64, ``test_accuracy`` float64 in [0, 1].
+    """
+    return pd.read_csv(Path(__file__).with_name("_published.csv"))
+
+
+def _check_curve(
+    n_labeled: ArrayLike, accuracy: ArrayLike, points: int = 2
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    labels, heights = np.asarray(n_labeled, dtype=float), np.asarray(accuracy, dtype=float)
+    if labels.ndim != 1 or labels.shape != heights.shape or labels.size < points:
+        raise AlodError(
+            f"learning curve of shapes {labels.shape} and {heights.shape}: expected as many "
+            f"accuracies as budgets, at least {points} of each, in one dimension"
+        )
+    if not (labels[0] > 0 and bool(np.all(np.diff(labels) > 0)) and np.isfinite(labels[-1])):
+        raise AlodError(
+            f"n_labeled={labels.tolist()!r}: expected positive budgets that increase; sort the rows"
+            " by n_labeled and keep one run's"
+        )
+    if not bool(np.all((heights >= 0) & (heights <= 1))):
+        raise AlodError(
+            f"accuracy={heights.tolist()!r}: expected accuracies from 0 to 1; divide percentages"
+            " by 100"
+        )
+    return labels, heights
+
+
+def _check_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise AlodError(
+            f"table without {', '.join(missing)}: expected the columns {', '.join(columns)}; it has"
+            f" {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise AlodError("table without rows: expected one row per run and round")
+
+
+def _check_one_row_each(curves: pd.DataFrame, keys: Sequence[str]) -> None:
+    doubled = curves.duplicated(list(keys))
+    if doubled.any():
+        row = curves.loc[doubled, list(keys)].iloc[0]
+        where = ", ".join(f"{name} {value}" for name, value in row.items())
+        raise AlodError(
+            f"two rows for {where}: expected one; select one value of whatever else varies, or "
+            "compare by it"
+        )
+
+
+def _check_paired(scores: pd.DataFrame, setting: str) -> None:
+    gaps = [
+        f"{name} lacks {', '.join(map(str, scores.index[scores[name].isna()]))}"
+        for name in scores
+        if scores[name].isna().any()
+    ]
+    if gaps:
+        raise AlodError(
+            f"seeds of {setting} are not paired: {'; '.join(gaps)}; run the missing seeds or leave "
+            "them out everywhere"
+        )
+    if len(scores) < 2 or scores.shape[1] < 2:
+        raise AlodError(
+            f"{setting} has {scores.shape[1]} to compare and {len(scores)} seeds: expected at least"
+            " two of each; run more"
+        )
+
+
+def _paired_test(scores: pd.DataFrame, first: Any, second: Any) -> dict[str, Any]:
+    differences = (scores[first] - scores[second]).to_numpy()
+    if np.ptp(differences) == 0:
+        # Without spread the t statistic is 0/0 or infinite: identical runs, or a certain effect.
+        low = high = float(differences[0])
+        p_value = 1.0 if low == 0 else 0.0
+    else:
+        test = stats.ttest_rel(scores[first], scores[second])
+        low, high = test.confidence_interval(0.95)
+        p_value = float(test.pvalue)
+    return {
+        "first": first,
+        "second": second,
+        "n_seeds": len(differences),
+        "mean_difference": float(differences.mean()),
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_value,
+    }

@@ -1,0 +1,175 @@
+"""Embeddings drawn in the plane by UMAP or t-SNE, computed once and kept."""
+
+import hashlib
+import io
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alod.errors import AlodError, check_count, check_name
+from alod.files import write_atomically
+
+METHODS = {"umap": "umap-learn", "tsne": "scikit-learn"}
+TRUSTWORTHINESS_SAMPLE = 3_000
+
+
+def project(
+    embeddings: NDArray[np.floating],
+    method: str = "umap",
+    seed: int = 0,
+    cache: Path | None = None,
+) -> NDArray[np.float32]:
+    """Lay out embeddings in the plane so that neighbors stay neighbors.
+
+    UMAP (McInnes, Healy & Melville 2018, "UMAP: uniform manifold approximation and projection for
+    dimension reduction") or t-SNE (van der Maaten & Hinton 2008, "Visualizing data using t-SNE").
+    Embeddings are L2-normalized first, because that is where the detectors work and cosine
+    neighbors are then Euclidean ones. Both methods start from the first two principal components,
+    so that they differ by method and not by start (Kobak & Linderman 2021, "Initialization is
+    critical for preserving global data structure in both t-SNE and UMAP"). Distances between
+    far clusters and the clusters' sizes mean nothing; see `trustworthiness`.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float (N, D)
+        At least 5 rows and 2 columns, finite.
+    method : {"umap", "tsne"}
+        UMAP takes about 24 s to import the first time, as it compiles.
+    seed : int
+        Same seed, machine and versions: same coordinates. Other machines differ in coordinates,
+        not in who is whose neighbor, so keep the cached file where pictures have to stay equal.
+        t-SNE, started from principal components, hardly draws at random.
+    cache : Path, optional
+        Folder (made if missing) that keeps coordinates by a hash of embeddings, method, seed and
+        version of the library; a hit needs neither UMAP's import nor computation.
+
+    Returns
+    -------
+    ndarray of float32 (N, 2)
+
+    Raises
+    ------
+    AlodError
+        If the method is unknown, the embeddings are no finite matrix of that size, or the cache is
+        no folder.
+    """
+    check_name("projection method", method, METHODS)
+    check_count("seed", seed, 0, 2**32 - 1)
+    matrix = _check_embeddings(embeddings)
+    if cache is None:
+        return _compute(_normalize(matrix), method, seed)
+
+    cache = Path(cache)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise AlodError(f"cache={str(cache)!r}: a file is in the way; name a folder") from error
+    recipe = repr((_parameters(method, len(matrix)), version(METHODS[method]), seed, matrix.shape))
+    key = hashlib.sha256(recipe.encode() + matrix.tobytes()).hexdigest()[:16]
+    path = cache / f"{method}_{key}.npy"
+    if path.exists():
+        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+    coordinates = _compute(_normalize(matrix), method, seed)
+    buffer = io.BytesIO()
+    np.save(buffer, coordinates)
+    write_atomically(path, buffer.getvalue())
+    return coordinates
+
+
+def trustworthiness(
+    embeddings: NDArray[np.floating],
+    coordinates: NDArray[np.floating],
+    n_neighbors: int = 10,
+    seed: int = 0,
+) -> float:
+    """Say how far neighbors in the picture are neighbors among the embeddings.
+
+    Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods: an experimental
+    study". Memory grows with the square of the points, so it is measured on at most 3,000 of them,
+    drawn at random.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float (N, D)
+        As given to `project`; L2-normalized here too.
+    coordinates : ndarray of float (N, 2)
+        What `project` returned for them.
+    n_neighbors : int
+        Size of the neighborhoods, below half of the points.
+    seed : int
+        Draws the points where there are more than 3,000.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1 when no point is drawn among strangers, about 0.5 for a random picture.
+
+    Raises
+    ------
+    AlodError
+        If rows do not match or `n_neighbors` is not below half of the points.
+    """
+    from sklearn import manifold
+
+    matrix = _check_embeddings(embeddings)
+    if coordinates.shape != (len(matrix), 2):
+        raise AlodError(
+            f"coordinates of shape {coordinates.shape}: expected ({len(matrix)}, 2), one row per"
+            " embedding; pass what project() returned for them"
+        )
+    n_points = min(len(matrix), TRUSTWORTHINESS_SAMPLE)
+    check_count("n_neighbors", n_neighbors, 1, (n_points - 1) // 2, "below half of the points")
+    sample = np.random.default_rng(seed).permutation(len(matrix))[:n_points]
+    score = manifold.trustworthiness(
+        _normalize(matrix[sample]), coordinates[sample], n_neighbors=n_neighbors
+    )
+    return float(score)
+
+
+def _parameters(method: str, n_points: int) -> dict[str, Any]:
+    """Return the libraries' own defaults, cut where there are few points."""
+    if method == "umap":
+        # One job: seeded UMAP is single-threaded, and says so in a warning if asked for more.
+        return {"n_neighbors": min(15, n_points - 1), "init": "pca", "n_jobs": 1}
+    return {"perplexity": min(30.0, (n_points - 1) / 3), "init": "pca"}
+
+
+def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float32]:
+    parameters = _parameters(method, len(matrix))
+    with warnings.catch_warnings():
+        # Both libraries warn about their own dependencies, which would land in a chapter's page.
+        warnings.simplefilter("ignore")
+        if method == "umap":
+            from umap import UMAP
+
+            coordinates = UMAP(random_state=seed, **parameters).fit_transform(matrix)
+        else:
+            from sklearn.manifold import TSNE
+
+            coordinates = TSNE(random_state=seed, **parameters).fit_transform(matrix)
+    return np.ascontiguousarray(coordinates, dtype=np.float32)
+
+
+def _normalize(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.divide(matrix, np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _check_embeddings(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if matrix.ndim != 2 or len(matrix) < 5 or matrix.shape[1] < 2:
+        raise AlodError(
+            f"embeddings of shape {matrix.shape}: expected (N, D) with at least 5 rows and 2"
+            " columns; pass one row per image"
+        )
+    bad = ~np.isfinite(matrix).all(axis=1)
+    if bad.any():
+        raise AlodError(
+            f"embeddings with NaN or infinity in {int(bad.sum())} of {len(matrix)} rows, first row"
+            f" {int(bad.argmax())}: expected finite numbers; leave those images out"
+        )
+    return matrix

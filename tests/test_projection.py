@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from alod import AlodError
+from alod.projection import project, trustworthiness
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    rng = np.random.default_rng(0)
+    centers = np.eye(2, 8) * 5
+    owner = np.arange(60) % 2
+    return (centers[owner] + rng.normal(0, 0.3, (60, 8))).astype(np.float32), owner
+
+
+def share_of_neighbors_in_own_blob(coordinates, owner, k=5):
+    distances = np.linalg.norm(coordinates[:, None] - coordinates[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    return (owner[np.argsort(distances, axis=1)[:, :k]] == owner[:, None]).mean()
+
+
+# The one UMAP test: it takes its time to compile.
+def test_umap_keeps_neighborhoods_quietly_and_repeats_itself(blobs, capfd, recwarn):
+    embeddings, owner = blobs
+    coordinates = project(embeddings, "umap", seed=1)
+    assert coordinates.shape == (60, 2) and coordinates.dtype == np.float32
+    assert share_of_neighbors_in_own_blob(coordinates, owner) == 1
+    assert np.array_equal(coordinates, project(embeddings, "umap", seed=1))
+    assert len(recwarn) == 0 and capfd.readouterr() == ("", "")
+
+
+def test_tsne_keeps_neighborhoods_quietly_and_repeats_itself(blobs, capfd, recwarn):
+    embeddings, owner = blobs
+    coordinates = project(embeddings, "tsne")
+    assert coordinates.shape == (60, 2) and coordinates.dtype == np.float32
+    assert share_of_neighbors_in_own_blob(coordinates, owner) == 1
+    assert np.array_equal(coordinates, project(embeddings, "tsne"))
+    assert len(recwarn) == 0 and capfd.readouterr() == ("", "")
+
+
+def test_length_of_an_embedding_does_not_matter(blobs):
+    embeddings, owner = blobs
+    lengths = np.random.default_rng(1).uniform(0.01, 100, (60, 1)).astype(np.float32)
+    coordinates = project(embeddings * lengths, "tsne")
+    assert share_of_neighbors_in_own_blob(coordinates, owner) == 1
+    assert trustworthiness(embeddings * lengths, coordinates) == pytest.approx(
+        trustworthiness(embeddings, coordinates)
+    )
+
+
+def test_five_points_are_enough():
+    assert np.isfinite(project(np.eye(5), "tsne")).all()
+
+
+def test_cache_returns_what_it_kept_and_tells_inputs_apart(blobs, tmp_path, monkeypatch):
+    embeddings, _ = blobs
+    cache = tmp_path / "new" / "folder"
+    first = project(embeddings, "tsne", cache=cache)
+    assert len(list(cache.iterdir())) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("alod.projection._compute", lambda *_: pytest.fail("computed again"))
+        assert project(embeddings, "tsne", cache=cache).tobytes() == first.tobytes()
+    project(embeddings, "tsne", seed=1, cache=cache)
+    project(embeddings + 0.01, "tsne", cache=cache)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_trustworthiness_is_one_for_the_plane_itself_and_low_for_a_shuffled_one():
+    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert trustworthiness(circle, circle) == pytest.approx(1, abs=1e-6)
+    assert trustworthiness(circle, circle[::-1]) < 0.6
+
+
+def test_trustworthiness_of_many_points_is_measured_on_a_sample():
+    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 3_500)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert trustworthiness(circle, circle) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda _: project(np.eye(5), "pca"), "unknown projection method 'pca'"),
+        (lambda _: project(np.eye(4), "tsne"), "at least 5 rows"),
+        (lambda _: project(np.ones((9, 1)), "tsne"), "2 columns"),
+        (lambda _: project(np.ones(9), "tsne"), "shape"),
+        (lambda _: project(np.diag([1, 1, np.nan, 1, np.inf]), "tsne"), "2 of 5 rows, first row 2"),
+        (lambda _: project(np.eye(5), "tsne", seed=-1), "seed=-1"),
+        (lambda file: project(np.eye(5), "tsne", cache=file), "name a folder"),
+        (lambda file: project(np.eye(5), "tsne", cache=file / "under"), "name a folder"),
+        (lambda _: trustworthiness(np.eye(5), np.ones((4, 2))), r"expected \(5, 2\)"),
+        (lambda _: trustworthiness(np.eye(5), np.ones((5, 2)), 3), "n_neighbors=3"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call, message, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(AlodError, match=message) as error:
+        call(file)
+    assert "\n" not in str(error.value)
