@@ -1,0 +1,51 @@
+# `make` alone prints what there is.
+SCALE ?= quick
+DATA ?=
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help book test lint check-book clean
+
+help:
+	@echo "make book [SCALE=quick|full] [DATA=DIR]   run every chapter and build _build/html"
+	@echo "make test                                lint, types, tests"
+	@echo "make lint                                lint and types only"
+	@echo "make check-book                          open the built book in headless Chromium"
+	@echo "make clean                               delete what was built, keep .venv"
+	@echo
+	@echo "DATA is a folder of the full data sets; .venv is made on first use."
+
+# pip removes nothing that a new lock no longer names; delete .venv for that.
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "error: no '$(PYTHON)' found; install Python 3.11 or newer, or set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed, this is $$($(PYTHON) -V); set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "error: Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: $(READY)
+	@$(BIN)/python -m alod.book --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@for notebook in book/*.ipynb; do \
+	  [ ! -e "$$notebook" ] || $(BIN)/nbstripout --verify "$$notebook" || \
+	  { echo "error: $$notebook holds outputs; strip them: $(BIN)/nbstripout $$notebook" >&2; exit 1; }; \
+	done
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+check-book: $(READY)
+	@$(BIN)/python scripts/check_book.py
+
+clean:
+	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,52 @@
+"""Serve plotly.js and MathJax from the book itself, on the pages that need them."""
+
+import shutil
+from importlib.metadata import distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+HERE = Path(__file__).parent
+PLOTLY = "plotly.min.js"
+FIGURES = "alod_figures.js"
+# One file with its glyphs inside: browsers refuse web fonts to some pages opened from disk.
+MATHJAX = "tex-svg.js"
+
+
+def use_local_mathjax(_app: Sphinx, config: Config) -> None:
+    """Point sphinx.ext.mathjax, which adds it to pages with formulas only, at the copy."""
+    config.mathjax_path = MATHJAX
+
+
+def copy_scripts(app: Sphinx) -> None:
+    """Put the scripts where pages look for them."""
+    if app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    static.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(str(files("plotly") / "package_data" / PLOTLY), static / PLOTLY)
+    mathjax = distribution("sphinx-mathjax-offline").locate_file(
+        f"sphinx-mathjax-offline/static/mathjax/{MATHJAX}"
+    )
+    shutil.copyfile(str(mathjax), static / MATHJAX)
+    shutil.copyfile(HERE / FIGURES, static / FIGURES)
+
+
+def add_plotly(
+    app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Load plotly.js, 4.8 MB, on pages with a figure; not deferred, for figures draw inline."""
+    if "Plotly.newPlot" in context.get("body", ""):
+        app.add_js_file(PLOTLY)
+        app.add_js_file(FIGURES, loading_method="defer")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the extension."""
+    app.connect("config-inited", use_local_mathjax)
+    app.connect("builder-inited", copy_scripts)
+    app.connect("html-page-context", add_plotly)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

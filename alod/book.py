@@ -1,0 +1,593 @@
+"""The book's machinery: find, check and run chapters, draw their figures, build the pages.
+
+``python -m alod.book --scale quick`` is what ``make book`` calls.
+"""
+
+import argparse
+import ast
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tokenize
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from alod.errors import AlodError, check_count, check_name
+from alod.files import write_atomically
+from alod.provenance import provenance
+
+SCALES = ("quick", "full")
+_PLOTLY = "application/vnd.plotly.v1+json"
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+_SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+class PlotlyRenderer:
+    """Draw Plotly's JSON, which MyST-NB does not know, as HTML without plotly.js.
+
+    Registered in ``pyproject.toml`` under ``myst_nb.mime_renderers``; ``_ext/alod_sphinx.py`` adds
+    plotly.js to the pages that need it. Chapters stay plain ``fig.show()`` or a last line ``fig``.
+    """
+
+    mime_priority_overrides: ClassVar = [("html", _PLOTLY, 5)]
+
+    @staticmethod
+    def handle_mime(renderer: object, data: Any, inline: bool) -> list[Any] | None:
+        """Return a raw HTML node for a figure, None for anything else.
+
+        Parameters
+        ----------
+        renderer : myst_nb.core.render.NbElementRenderer
+            Not used.
+        data : myst_nb.core.render.MimeData
+            One output, its MIME type and content.
+        inline : bool
+            Whether the output stands in a line of text, where a figure cannot.
+        """
+        if inline or data.mime_type != _PLOTLY:
+            return None
+        from docutils import nodes
+
+        return [nodes.raw(text=_figure_html(data.content), format="html", classes=_CARD)]
+
+
+_CARD = ["output", "text_html"]  # the classes by which the theme knows an output
+
+
+def _figure_html(content: str | Mapping[str, Any]) -> str:
+    """Return a figure as a div and its script, labeled by the figure's title for screen readers."""
+    from html import escape
+
+    import plotly.io
+
+    figure = json.loads(content) if isinstance(content, str) else dict(content)
+    title = figure.get("layout", {}).get("title", {})
+    text = title.get("text", "") if isinstance(title, dict) else str(title)
+    label = escape(re.sub(r"<[^>]*>", " ", text or "figure").strip(), quote=True)
+    drawing = plotly.io.to_html(
+        figure,
+        include_plotlyjs=False,
+        include_mathjax=False,
+        full_html=False,
+        auto_play=False,
+        default_width="100%",
+        validate=False,
+        config={"responsive": True, "displaylogo": False},
+    )
+    return f'<div class="alod-figure" role="figure" aria-label="{label}">{drawing}</div>'
+
+
+# ------------------------------------------------------------------------------- where things are
+
+
+def book_folder() -> Path:
+    """Return the folder ``book/`` of the checkout.
+
+    Returns
+    -------
+    Path
+        Beside the package if that is a checkout, else the first found from the current directory
+        upward.
+
+    Raises
+    ------
+    AlodError
+        If there is none: the chapters are in the repository, not in the installed package.
+    """
+    here = Path.cwd()
+    for root in (Path(__file__).resolve().parent.parent, here, *here.parents):
+        if (root / "_toc.yml").is_file() and (root / "book").is_dir():
+            return root / "book"
+    raise AlodError(
+        f"no book here: {str(here)!r} is in no checkout of the repository; "
+        "clone it and run this in its folder"
+    )
+
+
+def chapters() -> dict[str, Path]:
+    """Return the book's notebooks by name.
+
+    Returns
+    -------
+    dict of str to Path
+        ``"mnist"`` -> ``.../book/mnist.ipynb``, sorted by name.
+    """
+    return {path.stem: path for path in sorted(book_folder().glob("*.ipynb"))}
+
+
+def repository() -> str:
+    """Return the public repository's ``owner/name``, set in ``_config.yml`` and nowhere else."""
+    config = book_folder().parent / "_config.yml"
+    match = re.search(r"^ +url: https://github\.com/([\w.-]+/[\w.-]+)$", config.read_text(), re.M)
+    if match is None:
+        raise AlodError(f"{config}: expected 'url: https://github.com/OWNER/NAME' in 'repository:'")
+    return match[1]
+
+
+def run_folder(name: str) -> Path:
+    """Return the folder where a chapter keeps a run, so that chapters share what they computed.
+
+    Parameters
+    ----------
+    name : str
+        The run's name, one path component: ``"mnist_cnn_outlier_0"``.
+
+    Returns
+    -------
+    Path
+        In ``$ALOD_RUNS`` or the user's cache folder; not created.
+
+    Raises
+    ------
+    AlodError
+        If `name` is not a plain file name.
+    """
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise AlodError(f"run name {name!r}: expected letters, digits and . _ + - only")
+    home = os.environ.get("ALOD_RUNS")
+    if home:
+        return Path(home).expanduser().resolve() / name
+    from platformdirs import user_cache_path
+
+    return user_cache_path("alod") / "runs" / name
+
+
+# ------------------------------------------------------------------------------ chapter parameters
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One assignment in a chapter's cell tagged ``parameters``.
+
+    Attributes
+    ----------
+    default : object
+        Its value in the notebook.
+    types : tuple of type
+        What may be given: of ``str``, ``int``, ``float``, ``bool``, ``NoneType``.
+    choices : tuple of str
+        The only values allowed, from a comment ``# cnn | lenet5 | resnet18``; empty for any.
+    """
+
+    default: object
+    types: tuple[type, ...]
+    choices: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return what is expected, for a message."""
+        if self.choices:
+            return " | ".join(self.choices)
+        return " or ".join("none" if kind is type(None) else kind.__name__ for kind in self.types)
+
+
+def parameters_of(notebook: Path) -> dict[str, Parameter]:
+    """Read a chapter's parameters from its cell tagged ``parameters``.
+
+    Parameters
+    ----------
+    notebook : Path
+        An ``.ipynb`` file.
+
+    Returns
+    -------
+    dict of str to Parameter
+        In the cell's order. Assignments whose value is no literal are left out.
+
+    Raises
+    ------
+    AlodError
+        If the file is no notebook or has no such cell.
+    """
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AlodError(f"{notebook}: expected a Jupyter notebook ({error})") from error
+    for cell in cells:
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
+            return _parse_parameters("".join(cell["source"]))
+    raise AlodError(f"{notebook}: no cell is tagged 'parameters', so nothing can be set in it")
+
+
+def _parse_parameters(source: str) -> dict[str, Parameter]:
+    comments = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    found = {}
+    for node in ast.parse(source).body:
+        target: ast.expr
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            target, value, annotation = node.target, node.value, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target, value, annotation = node.targets[0], node.value, ""
+        else:
+            continue
+        try:
+            default = ast.literal_eval(value)
+        except ValueError:
+            continue
+        named = [_TYPES[part] for part in re.findall(r"\w+", annotation) if part in _TYPES]
+        kinds = named or [type(default)]
+        if "None" in annotation:
+            kinds.append(type(None))
+        listed = re.match(r"[\w.+-]+(?: \| [\w.+-]+)+", comments.get(node.end_lineno or 0, ""))
+        choices = tuple(listed[0].split(" | ")) if listed else ()
+        if isinstance(target, ast.Name):
+            found[target.id] = Parameter(default, tuple(kinds), choices)
+    return found
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> dict[str, Any]:
+    """Refuse parameters that the chapter does not have, which papermill only warns about.
+
+    Parameters
+    ----------
+    notebook : Path
+        The chapter.
+    parameters : mapping of str to object
+        Values by name; strings, as from a command line, are converted to the parameter's type.
+
+    Returns
+    -------
+    dict of str to object
+        The converted values.
+
+    Raises
+    ------
+    AlodError
+        On an unknown name, a value of another type or not among the cell's choices, and when the
+        notebook has no parameters.
+    """
+    known = parameters_of(notebook)
+    checked: dict[str, Any] = {}
+    for name, value in parameters.items():
+        check_name(f"parameter of {notebook.stem}", name, known)
+        checked[name] = _convert(name, value, known[name])
+    return checked
+
+
+def _convert(name: str, value: object, parameter: Parameter) -> object:
+    for kind in parameter.types:
+        try:
+            converted = _as(kind, value)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if not parameter.choices or str(converted) in parameter.choices:
+            return converted
+    raise AlodError(f"parameter {name}={value!r}: expected {parameter.describe()}")
+
+
+def _as(kind: type, value: object) -> object:
+    """Convert `value` to `kind` where nothing is lost: 2 is a float, 2.5 no int, True no number."""
+    if isinstance(value, str) and kind is not str:
+        if kind is bool:
+            return _SWITCH[value.lower()]
+        if kind is type(None):
+            return {"none": None}[value.lower()]
+        return kind(value) if kind in (int, float) else ast.literal_eval(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+# -------------------------------------------------------------------------------- running chapters
+
+
+def run_chapter(
+    name: str,
+    parameters: Mapping[str, object] | None = None,
+    out: Path | None = None,
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    progress: bool = True,
+) -> Path:
+    """Run one chapter with papermill.
+
+    Parameters
+    ----------
+    name : str
+        A name from `chapters`.
+    parameters : mapping of str to object, optional
+        Checked and converted by `check_parameters`.
+    out : Path, optional
+        The notebook to write, ``NAME_run.ipynb`` in the current directory by default. It appears
+        only if every cell ran.
+    cwd : Path, optional
+        Where the notebook runs; the current directory by default.
+    environment : mapping of str to str, optional
+        Added to the environment.
+    progress : bool
+        Whether papermill shows a bar.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    AlodError
+        On bad input, before anything runs.
+    ChapterFailed
+        If a cell raised.
+    """
+    notebooks = chapters()
+    check_name("chapter", name, notebooks)
+    source = notebooks[name]
+    checked = check_parameters(source, parameters or {})
+    out = Path(out if out is not None else f"{name}_run.ipynb").expanduser().resolve()
+    if out == source:
+        raise AlodError(f"out={str(out)!r}: expected another file than the chapter itself")
+    if out.is_dir() or not out.parent.is_dir():
+        raise AlodError(f"out={str(out)!r}: expected a file name in a folder that exists")
+    with tempfile.TemporaryDirectory(prefix="alod_chapter_") as scratch:
+        executed = Path(scratch, source.name)
+        command = [sys.executable, "-m", "papermill", str(source), str(executed)]
+        command += ["--kernel", "python3", "--parameters_yaml", json.dumps(checked)]
+        command += ["--progress-bar" if progress else "--no-progress-bar"]
+        process = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(environment or {}), **_own_kernel(Path(scratch))},
+            stderr=None if progress else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if process.returncode != 0:
+            raise ChapterFailed(name, _error_in(executed) or process.stderr or "papermill failed")
+        write_atomically(out, executed.read_bytes())
+    return out
+
+
+class ChapterFailed(RuntimeError):  # noqa: N818
+    """A chapter's cell raised; the message holds the cell and its traceback."""
+
+    def __init__(self, name: str, error: str) -> None:
+        super().__init__(f"chapter {name} failed\n{error}")
+
+
+def _own_kernel(scratch: Path) -> dict[str, str]:
+    """Make ``python3`` mean this interpreter, whatever kernels the user has installed."""
+    spec = scratch / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(kernel))
+    others = os.environ.get("JUPYTER_PATH")
+    path = str(scratch / "jupyter")
+    return {"JUPYTER_PATH": f"{path}{os.pathsep}{others}" if others else path}
+
+
+def _error_in(executed: Path) -> str | None:
+    """Return the failing cell and its traceback from what papermill wrote, without colors."""
+    if not executed.is_file():
+        return None
+    for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error":
+                return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))
+    return None
+
+
+# --------------------------------------------------------------------------------- building pages
+
+
+def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path:
+    """Execute every chapter and build the book, warnings being errors.
+
+    Executed notebooks and pages are staged in ``_build/stage``, which mirrors the repository, for
+    the links to the source and to Colab are made from a page's path.
+
+    Parameters
+    ----------
+    scale : {"quick", "full"}
+        Given to the chapters that have a parameter ``scale``.
+    data : Path, optional
+        Folder of the full data sets, ``$ALOD_DATA`` for the chapters.
+    jobs : int
+        Chapters executed at a time, from 1 to 64; they share the cores.
+
+    Returns
+    -------
+    Path
+        The book's first page.
+
+    Raises
+    ------
+    AlodError
+        On bad input, before anything runs.
+    ChapterFailed
+        If a chapter failed; the others have run, and the message holds every error.
+    subprocess.CalledProcessError
+        If Jupyter Book failed.
+    """
+    check_name("scale", scale, SCALES)
+    check_count("jobs", jobs, 1, 64)
+    if data is not None and not data.is_dir():
+        raise AlodError(f"data={str(data)!r}: expected a folder that exists")
+    root = book_folder().parent
+    out = root / "_build"
+    for stale in ("stage", "runs", "html", ".doctrees"):
+        shutil.rmtree(out / stale, ignore_errors=True)
+    stage = out / "stage"
+    (stage / "book").mkdir(parents=True)
+    (out / "runs").mkdir()
+    _execute_all(stage / "book", _environment(out / "runs", data, jobs), scale, jobs)
+    _stage_pages(root, stage)
+    write_atomically(stage / "book" / "status.md", status(stage / "book", scale))
+    command = [sys.executable, "-m", "jupyter_book", "build", str(stage)]
+    command += ["--path-output", str(root), "-W", "-n", "--keep-going", "-q"]
+    subprocess.run(command, check=True)
+    return out / "html" / "index.html"
+
+
+def _environment(runs: Path, data: Path | None, jobs: int) -> dict[str, str]:
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    names = ("OMP", "MKL", "OPENBLAS", "NUMBA")
+    environment = {f"{name}_NUM_THREADS": threads for name in names}
+    # A bar that moves is a hundred lines on a page that does not.
+    environment |= {"ALOD_RUNS": str(runs), "TQDM_DISABLE": "1"}
+    if data is not None:
+        environment["ALOD_DATA"] = str(data.resolve())
+    return environment
+
+
+def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs: int) -> None:
+    """Write every chapter, executed, to `folder`; report each, and all errors at the end."""
+    notebooks = chapters()
+    given = {
+        name: {"scale": scale} if "scale" in parameters_of(path) else {}
+        for name, path in notebooks.items()
+    }
+
+    def execute(name: str) -> str | None:
+        start = time.perf_counter()
+        error = None
+        # An empty working directory: a chapter must not lean on where it is run from.
+        with tempfile.TemporaryDirectory(prefix="alod_cwd_") as empty:
+            try:
+                run_chapter(
+                    name,
+                    given[name],
+                    folder / f"{name}.ipynb",
+                    cwd=Path(empty),
+                    environment=environment,
+                    progress=False,
+                )
+            except ChapterFailed as failure:
+                error = str(failure)
+        outcome = "FAILED" if error else "done"
+        print(f"{name:<24}{outcome:<8}{time.perf_counter() - start:7.1f} s", flush=True)
+        return error
+
+    print(f"executing {len(notebooks)} chapters at {scale} scale, {jobs} at a time", flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        errors = [error for error in pool.map(execute, notebooks) if error]
+    if errors:
+        raise ChapterFailed(f"({len(errors)} of {len(notebooks)})", "\n\n".join(errors))
+
+
+def _stage_pages(root: Path, stage: Path) -> None:
+    """Copy what a page is made of, besides the notebooks, to the same paths in the stage."""
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy2(root / name, stage / name)
+    for name in ("_ext", "_static"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / name, stage / name, ignore=ignore, dirs_exist_ok=True)
+    for pattern in ("*.md", "*.bib", "images/*"):
+        for page in (root / "book").glob(pattern):
+            target = stage / page.relative_to(root)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(page, target)
+
+
+def status(folder: Path, scale: str) -> str:
+    """Write the page that says how this copy of the book was computed.
+
+    Parameters
+    ----------
+    folder : Path
+        Chapters as papermill left them, with parameters and seconds in their metadata.
+    scale : str
+        The scale they ran at.
+
+    Returns
+    -------
+    str
+        A MyST Markdown page.
+    """
+    origin: dict[str, Any] = provenance()
+    commit = origin["git_commit"] or "unknown, no git checkout"
+    changed = " (with uncommitted changes)" if commit.endswith("+") else ""
+    machine = origin["machine"]
+    rows = []
+    for path in sorted(folder.glob("*.ipynb")):
+        run = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
+        values = {name: parameter.default for name, parameter in parameters_of(path).items()}
+        values |= run["parameters"]
+        shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
+        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} |")
+    versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
+    return "\n".join(
+        [
+            "# How this copy was computed",
+            "",
+            f"Every chapter was executed from its first cell to its last at **{scale}** scale, "
+            f"finished {origin['time']} (UTC), from commit `{commit.rstrip('+')}`{changed}, "
+            f"on {machine['processor']} with {machine['cores']} cores ({machine['platform']}).",
+            "Results marked *recorded* were computed earlier; the file beside each names its own "
+            "commit, versions and machine.",
+            "",
+            "## Chapters",
+            "",
+            "| chapter | parameters | seconds |",
+            "|:---|:---|---:|",
+            *rows,
+            "",
+            "## Versions",
+            "",
+            "| package | version |",
+            "|:---|:---|",
+            *versions,
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Build the book; exit 2 with one line on bad input, 1 if a chapter or the build failed."""
+    parser = argparse.ArgumentParser(prog="python -m alod.book", description="Build the book.")
+    parser.add_argument("--scale", default="quick", help="quick (embedded data) or full")
+    parser.add_argument("--data", type=Path, help="folder of the full data sets")
+    parser.add_argument("--jobs", type=int, default=2, help="chapters executed at a time")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    try:
+        page = build(arguments.scale, arguments.data, arguments.jobs)
+    except AlodError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ChapterFailed as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+    except subprocess.CalledProcessError:
+        print("error: Jupyter Book failed, see above", file=sys.stderr)
+        sys.exit(1)
+    print(f"the book is built in {time.perf_counter() - start:.0f} s: {page}")
+
+
+if __name__ == "__main__":
+    main()
