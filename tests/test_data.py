@@ -1,0 +1,561 @@
+import dataclasses
+import gzip
+import hashlib
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from PIL import Image
+
+import alod.data
+from alod import AlodError, from_arrays, from_folder, load_dataset
+from alod.data import DATASETS, data_folder, inventory
+
+RAW = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+RAW += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def idx(array):
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
+    return header + array.tobytes()
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Two small sets in place of the full ones: their arrays; nothing is downloaded or packaged."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for name in ("mnist", "fashion_mnist"):
+        arrays[name] = [
+            rng.integers(0, 256, (12, 28, 28), np.uint8),
+            rng.integers(0, 10, 12).astype(np.uint8),
+            rng.integers(0, 256, (5, 28, 28), np.uint8),
+            rng.integers(0, 10, 5).astype(np.uint8),
+        ]
+        md5 = tuple(hashlib.md5(idx(array)).hexdigest() for array in arrays[name])
+        source = dataclasses.replace(alod.data._SOURCES[name], md5=md5, packaged=())
+        monkeypatch.setitem(alod.data._SOURCES, name, source)
+
+    def offline(*args, **kwargs):
+        raise RuntimeError(
+            "Error downloading train-images:\nTried a mirror, got:\nno route to host"
+        )
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", offline)
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", offline)
+    return arrays
+
+
+def store(arrays, place, suffix=""):
+    place.mkdir(parents=True)
+    for file, array in zip(RAW, arrays, strict=True):
+        content = gzip.compress(idx(array)) if suffix else idx(array)
+        (place / f"{file}{suffix}").write_bytes(content)
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_holds(data, arrays):
+    images, targets, test_images, test_targets = arrays
+    np.testing.assert_array_equal(data.images.numpy()[:, 0], images)
+    np.testing.assert_array_equal(data.targets.numpy(), targets)
+    np.testing.assert_array_equal(data.test_images.numpy()[:, 0], test_images)
+    np.testing.assert_array_equal(data.test_targets.numpy(), test_targets)
+    assert data.images.dtype == data.test_images.dtype == torch.uint8
+    assert data.targets.dtype == data.test_targets.dtype == torch.int64
+
+
+# Mini sets
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("mnist_mini", "eafaae7873672d27f5d8d6cf466a624245de89d17033b6834f378e41571d90f8"),
+        ("fashion_mnist_mini", "d856b76256f88bcaf0f3cf5358cc0e851d743002ce32ac7e7d6c61098cf97453"),
+    ],
+)
+def test_mini_sets_are_stratified_and_never_change(name, digest):
+    data = load_dataset(name)
+
+    assert data.images.shape == (6000, 1, 28, 28)
+    assert data.test_images.shape == (1000, 1, 28, 28)
+    assert data.images.dtype == data.test_images.dtype == torch.uint8
+    assert data.targets.dtype == data.test_targets.dtype == torch.int64
+    assert torch.bincount(data.targets).tolist() == [600] * 10
+    assert torch.bincount(data.test_targets).tolist() == [100] * 10
+    assert len(set(data.classes)) == 10
+    # Recorded results lean on these exact images in this exact order.
+    content = hashlib.sha256()
+    for tensor in (data.images, data.targets, data.test_images, data.test_targets):
+        content.update(tensor.numpy().tobytes())
+    assert content.hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", ["mnist_mini", "fashion_mnist_mini"])
+def test_mini_sets_have_no_test_image_to_learn_from(name):
+    data = load_dataset(name)
+
+    train = {image.numpy().tobytes() for image in data.images}
+
+    assert not any(image.numpy().tobytes() in train for image in data.test_images)
+
+
+def test_augmentation_keeps_the_class_what_it_is():
+    assert load_dataset("mnist_mini").augment == "digits"
+    assert load_dataset("fashion_mnist_mini").augment == "clothing"
+    assert from_arrays(np.zeros((1, 8, 8), np.uint8)).augment == "none"
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(AlodError, match="did you mean 'mnist_mini'"):
+        load_dataset("mnist-mini")
+
+
+# Raw files
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(("name", "title"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_raw_files_are_read_from_alod_data(small, tmp_path, monkeypatch, name, title, suffix):
+    store(small[name], tmp_path / title / "raw", suffix)
+    monkeypatch.setenv("ALOD_DATA", str(tmp_path))
+
+    assert_holds(load_dataset(name), small[name])
+
+
+def test_folder_goes_before_alod_data_before_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda app: f"/cache/{app}")
+    monkeypatch.delenv("ALOD_DATA", raising=False)
+    assert data_folder() == Path("/cache/alod")
+
+    monkeypatch.setenv("ALOD_DATA", "~/images")
+    assert data_folder() == Path.home() / "images"
+    assert data_folder(tmp_path) == tmp_path
+
+
+def test_fashion_mnist_is_read_from_the_system_package(small, tmp_path, monkeypatch):
+    packaged = tmp_path / "share" / "fashion-mnist"
+    store(small["fashion_mnist"], packaged, ".gz")
+    source = alod.data._SOURCES["fashion_mnist"]
+    replaced = dataclasses.replace(source, packaged=(packaged,))
+    monkeypatch.setitem(alod.data._SOURCES, "fashion_mnist", replaced)
+
+    assert_holds(load_dataset("fashion_mnist", tmp_path / "own"), small["fashion_mnist"])
+
+    # A damaged file of the user's own is not bypassed, though the package has a good one.
+    own = tmp_path / "own" / "FashionMNIST" / "raw"
+    own.mkdir(parents=True)
+    (own / RAW[3]).write_bytes(b"half")
+    with pytest.raises(AlodError, match=str(own / RAW[3])):
+        load_dataset("fashion_mnist", tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "spoil"),
+    [
+        ("", lambda content: content[:-1]),
+        ("", lambda content: content[:-1] + bytes([content[-1] ^ 1])),
+        ("", lambda content: b""),
+        (".gz", lambda content: content[: len(content) // 2]),
+        (".gz", lambda content: b"<html>404</html>"),
+        (".gz", lambda content: gzip.compress(b"something else")),
+    ],
+    ids=["truncated", "one bit", "empty", "gz truncated", "gz no gzip", "gz other"],
+)
+@pytest.mark.parametrize("file", RAW)
+def test_damaged_file_is_refused_by_name_and_left_alone(small, tmp_path, suffix, spoil, file):
+    place = tmp_path / "MNIST" / "raw"
+    store(small["mnist"], place, suffix)
+    path = place / f"{file}{suffix}"
+    path.write_bytes(spoil(path.read_bytes()))
+    before = snapshot(tmp_path)
+
+    with pytest.raises(AlodError) as refusal:
+        load_dataset("mnist", tmp_path)
+
+    assert str(path) in str(refusal.value)
+    assert "delete it" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert snapshot(tmp_path) == before
+
+
+def test_damaged_plain_file_is_not_bypassed_by_a_good_gz(small, tmp_path):
+    place = tmp_path / "MNIST" / "raw"
+    store(small["mnist"], place)
+    (place / f"{RAW[0]}.gz").write_bytes(gzip.compress((place / RAW[0]).read_bytes()))
+    (place / RAW[0]).write_bytes(b"half")
+
+    with pytest.raises(AlodError, match=f"{RAW[0]} is damaged"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_without_data_and_network_the_error_names_the_mends(small, tmp_path):
+    with pytest.raises(AlodError) as refusal:
+        load_dataset("mnist", tmp_path)
+
+    message = str(refusal.value)
+    assert str(tmp_path / "MNIST" / "raw") in message
+    assert "no route to host" in message
+    assert "ALOD_DATA" in message
+    assert '"mnist_mini"' in message
+    assert "\n" not in message
+    assert snapshot(tmp_path) == {}
+
+
+def test_data_folder_under_a_file_is_refused(small, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(AlodError, match="Not a directory"):
+        load_dataset("mnist", tmp_path / "file" / "data")
+
+
+def fake_download(arrays, monkeypatch, interrupt_after=None):
+    """Let torchvision's MNIST write its files, or only the first, the last of these by half."""
+
+    def download(root, download):
+        place = Path(root) / "MNIST" / "raw"
+        place.mkdir(parents=True)
+        for position, (file, array) in enumerate(zip(RAW, arrays, strict=True)):
+            if position == interrupt_after:
+                (place / file).write_bytes(idx(array)[:-3])
+                raise KeyboardInterrupt
+            (place / file).write_bytes(idx(array))
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", download)
+
+
+def test_download_fills_in_what_is_missing_and_replaces_nothing(small, tmp_path, monkeypatch):
+    place = tmp_path / "MNIST" / "raw"
+    store(small["mnist"], place)
+    (place / RAW[2]).unlink()
+    kept = (place / RAW[0]).stat()
+    fake_download(small["mnist"], monkeypatch)
+
+    assert_holds(load_dataset("mnist", tmp_path), small["mnist"])
+
+    assert (place / RAW[0]).stat().st_ino == kept.st_ino
+    assert sorted(path.name for path in snapshot(tmp_path)) == sorted(RAW)
+    monkeypatch.setattr(torchvision.datasets, "MNIST", None)  # the second time it is there
+    assert_holds(load_dataset("mnist", tmp_path), small["mnist"])
+
+
+@pytest.mark.parametrize("interrupt_after", [0, 2])
+def test_interrupted_download_leaves_no_file(small, tmp_path, monkeypatch, interrupt_after):
+    fake_download(small["mnist"], monkeypatch, interrupt_after)
+
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset("mnist", tmp_path)
+
+    assert snapshot(tmp_path) == {}
+
+
+def test_wrong_download_is_refused_and_not_kept(small, tmp_path, monkeypatch):
+    fake_download(small["fashion_mnist"], monkeypatch)
+
+    with pytest.raises(AlodError, match="downloading it failed"):
+        load_dataset("mnist", tmp_path)
+
+    assert snapshot(tmp_path) == {}
+
+
+def test_inventory_tells_what_is_there_and_whole(small, tmp_path):
+    store(small["mnist"], tmp_path / "MNIST" / "raw")
+
+    rows = {row["name"]: row for row in inventory(tmp_path)}
+
+    assert tuple(rows) == DATASETS
+    states = {name: row["state"] for name, row in rows.items()}
+    assert states == {
+        "mnist": "verified",
+        "fashion_mnist": "missing",
+        "mnist_mini": "embedded",
+        "fashion_mnist_mini": "embedded",
+    }
+    assert rows["mnist"]["where"] == tmp_path / "MNIST" / "raw"
+    assert rows["mnist"]["megabytes"] > 0 and rows["mnist_mini"]["megabytes"] > 1
+    assert rows["fashion_mnist"]["megabytes"] == 0
+
+    spoiled = tmp_path / "MNIST" / "raw" / RAW[1]
+    spoiled.write_bytes(b"half")
+    row = inventory(tmp_path)[0]
+    assert row["state"] == "refused"
+    assert str(spoiled) in row["note"]
+
+
+# Arrays
+
+GREY = np.zeros((4, 8, 8), np.uint8)
+
+
+@given(
+    npst.arrays(np.uint8, npst.array_shapes(min_dims=4, max_dims=4, max_side=4)),
+    st.sampled_from(["uint8", "float16", "float32", "float64", "torch", "torch float"]),
+)
+def test_images_come_through_unchanged_from_every_type(images, kind):
+    if kind.startswith("float"):
+        given_images = (images / 255).astype(kind)
+    else:
+        given_images = torch.from_numpy(images)
+        if kind == "torch float":
+            given_images = given_images / 255
+        elif kind == "uint8":
+            given_images = images
+
+    data = from_arrays(given_images)
+
+    np.testing.assert_array_equal(data.images.numpy(), images)
+    assert data.images.dtype == torch.uint8
+    assert data.targets.tolist() == [-1] * len(images)
+    assert data.classes == ()
+    assert data.test_images.shape == (0, *images.shape[1:])
+    assert data.test_targets.shape == (0,)
+
+
+@given(st.data())
+def test_targets_come_through_unchanged_from_every_type(data):
+    targets = data.draw(st.lists(st.integers(-1, 100), min_size=1, max_size=6))
+    dtype = data.draw(st.sampled_from([np.int8, np.int32, np.int64, ">i2"]))
+    images = np.zeros((len(targets), 2, 2), np.uint8)
+
+    made = from_arrays(images, np.array(targets, dtype))
+
+    assert made.targets.tolist() == targets
+    assert made.targets.dtype == torch.int64
+    assert len(made.classes) == max(targets) + 1
+
+
+def test_test_images_and_class_names_are_kept():
+    test = np.full((2, 8, 8), 7, np.uint8)
+
+    data = from_arrays(
+        GREY, [0, 1, -1, 0], test, torch.tensor([1, 2]), ["a", "b", "c", "d"], "mine"
+    )
+
+    assert data.images.shape == (4, 1, 8, 8)
+    assert data.test_images.unique().tolist() == [7]
+    assert data.test_targets.tolist() == [1, 2]
+    assert data.classes == ("a", "b", "c", "d")
+    assert data.name == "mine"
+
+
+def test_memory_mapped_pool_stays_on_disk(tmp_path):
+    np.save(tmp_path / "pool.npy", GREY)
+    pool = np.load(tmp_path / "pool.npy", mmap_mode="c")
+
+    data = from_arrays(pool)
+
+    assert np.shares_memory(data.images.numpy(), pool)
+
+
+def test_read_only_array_is_accepted_without_a_warning():
+    images = GREY.copy()
+    images.flags.writeable = False
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_arrays(images[:, ::-1]).images.shape == (4, 1, 8, 8)
+
+
+FLOATS = np.zeros((4, 8, 8), np.float32)
+REFUSED_ARRAYS = {
+    "one image": ({"images": GREY[0]}, r"images have shape \(8, 8\)"),
+    "five axes": ({"images": GREY[None, None]}, "images have shape"),
+    "no array": ({"images": None}, "images have shape"),
+    "ragged": ({"images": [[[0.0]], [[0.0, 1.0]]]}, "equal shapes"),
+    "no image": ({"images": GREY[:0]}, "at least one"),
+    "no pixel": ({"images": GREY[:, :0]}, "images have shape"),
+    "channels last": ({"images": np.zeros((4, 8, 8, 3), np.uint8)}, "transpose"),
+    "int64": ({"images": GREY.astype(np.int64)}, "images are int64"),
+    "bool": ({"images": GREY.astype(bool)}, "images are bool"),
+    "complex": ({"images": GREY.astype(complex)}, "images are complex"),
+    "NaN": ({"images": np.where(np.eye(8), np.nan, FLOATS)}, "NaN"),
+    "infinite": ({"images": np.where(np.eye(8), np.inf, FLOATS)}, "infinite"),
+    "0 to 255": ({"images": FLOATS + 255}, "divide by 255"),
+    "negative": ({"images": FLOATS - 0.5}, "from -0.5 to -0.5"),
+    "too few targets": ({"targets": [0, 1]}, r"expected \(4,\)"),
+    "one-hot": ({"targets": np.eye(4, dtype=int)}, r"expected \(4,\)"),
+    "float targets": ({"targets": [0.0, 1.0, 1.0, 0.0]}, "targets are float64"),
+    "bool targets": ({"targets": [True, False, True, True]}, "targets are bool"),
+    "words": ({"targets": ["cat", "dog", "cat", "dog"]}, "return_inverse"),
+    "below -1": ({"targets": [0, 1, -2, 0]}, "from -2 to 1"),
+    "beyond int64": ({"targets": np.full(4, 2**64 - 1, np.uint64)}, "targets run"),
+    "identifiers": ({"targets": [0, 10**9, 5, 7]}, "targets run to 1000000000"),
+    "too few names": ({"targets": [0, 1, 2, 0], "classes": ["a", "b"]}, "expected 3 names"),
+    "same names": ({"targets": [0, 1, 1, 0], "classes": ["a", "a"]}, "all different"),
+    "a word for names": ({"targets": [0, 1, 1, 0], "classes": "ab"}, "sequence of names"),
+    "numbers for names": ({"targets": [0, 1, 1, 0], "classes": [0, 1]}, "sequence of names"),
+    "no test targets": ({"test_images": GREY}, "test_images without test_targets"),
+    "no test images": ({"test_targets": [0]}, "test_targets without test_images"),
+    "other size": ({"test_images": GREY[:, :4], "test_targets": [0] * 4}, "test_images have shape"),
+    "unknown test": ({"test_images": GREY, "test_targets": [0, -1, 0, 0]}, "every test target"),
+    "unnamed test": (
+        {"test_images": GREY, "test_targets": [0, 5, 0, 0], "classes": ["a"]},
+        "test_targets run to 5",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given_arrays", "reason"), REFUSED_ARRAYS.values(), ids=REFUSED_ARRAYS)
+def test_bad_arrays_are_refused_in_one_line(given_arrays, reason):
+    with pytest.raises(AlodError, match=reason) as refusal:
+        from_arrays(**{"images": GREY, **given_arrays})
+
+    assert "\n" not in str(refusal.value)
+
+
+# Folders
+
+
+def paint(path, color=128, size=(40, 30), mode="L", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, color).save(path, **options)
+
+
+def test_folders_are_classes_in_sorted_order(tmp_path):
+    paint(tmp_path / "dog" / "2.png", 20)
+    paint(tmp_path / "cat" / "deep" / "er" / "1.JPG", 10, quality=100)
+    paint(tmp_path / "loose.bmp", 30)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no image")
+
+    data = from_folder(tmp_path, image_size=16)
+
+    assert data.classes == ("cat", "dog")
+    assert data.targets.tolist() == [0, 1, -1]
+    assert data.images[:, 0, 8, 8].tolist() == [10, 20, 30]
+    assert data.images.shape == (3, 1, 16, 16)
+    assert data.test_images.shape == (0, 1, 16, 16)
+    assert data.name == tmp_path.name
+
+
+def test_flat_folder_is_an_unlabeled_pool_without_what_is_hidden(tmp_path):
+    paint(tmp_path / "a.png")
+    paint(tmp_path / "._a.png")
+    paint(tmp_path / ".thumbnails" / "b.png")
+
+    data = from_folder(tmp_path)
+
+    assert data.images.shape == (1, 1, 28, 28)
+    assert data.targets.tolist() == [-1]
+    assert data.classes == ()
+
+
+def test_one_colored_image_makes_all_rgb(tmp_path):
+    paint(tmp_path / "a.png", (90, 90, 90), mode="RGB")
+    paint(tmp_path / "b.png", 70)
+    assert from_folder(tmp_path).images.shape == (2, 1, 28, 28)
+
+    paint(tmp_path / "c.png", (10, 20, 30), mode="RGB")
+    data = from_folder(tmp_path)
+
+    assert data.images[:, :, 0, 0].tolist() == [[90] * 3, [70] * 3, [10, 20, 30]]
+
+
+def test_images_are_cropped_to_the_center_and_turned_upright(tmp_path):
+    wide = np.zeros((20, 60), np.uint8)
+    wide[:10, 20:40] = 200  # the upper half of the central square
+    exif = Image.Exif()
+    exif[0x0112] = 3  # taken upside down
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    Image.fromarray(wide).save(tmp_path / "b.png", exif=exif)
+
+    upright, turned = from_folder(tmp_path, image_size=10).images[:, 0]
+
+    assert (upright[:4] > 150).all() and (upright[6:] < 50).all()
+    assert torch.equal(turned, upright.flip(0))
+
+
+def test_fine_stripes_average_out(tmp_path):
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+
+    image = from_folder(tmp_path, image_size=8).images.float()
+
+    assert (image - 127.5).abs().max() < 10
+
+
+def test_sixteen_bits_and_transparency_keep_their_look(tmp_path):
+    Image.fromarray(np.full((30, 30), 100 * 257, np.uint16)).save(tmp_path / "a.png")
+    paint(tmp_path / "b.png", (0, 0, 0, 0), mode="RGBA")
+    paint(tmp_path / "c.png", 60, mode="P")
+
+    data = from_folder(tmp_path)
+
+    assert data.images[:2, 0, 5, 5].tolist() == [100, 255]
+    assert len(data.images) == 3
+
+
+def test_broken_files_are_left_out_and_named_once(tmp_path):
+    paint(tmp_path / "a.png")
+    for name in ("b.png", "c.jpg", "d.gif", "e.webp"):
+        (tmp_path / name).write_bytes(b"broken")
+    paint(tmp_path / "f.png", size=(300, 300))
+    (tmp_path / "f.png").write_bytes((tmp_path / "f.png").read_bytes()[:-40])
+
+    with pytest.warns(UserWarning) as caught:
+        data = from_folder(tmp_path)
+
+    assert len(data.images) == 1
+    assert [str(warning.message) for warning in caught] == [
+        f"{tmp_path}: left out 5 of 6 image files that cannot be read: b.png, c.jpg, d.gif, ..."
+    ]
+
+
+def test_test_images_are_drawn_from_every_class(tmp_path):
+    for label, n in (("a", 10), ("b", 5), ("c", 1)):
+        for number in range(n):
+            paint(tmp_path / label / f"{number}.png", 10 * number + ord(label))
+    paint(tmp_path / "loose.png", 255)
+
+    whole = from_folder(tmp_path)
+    first, again, other = (
+        from_folder(tmp_path, test_fraction=0.4, seed=seed) for seed in (0, 0, 1)
+    )
+
+    assert torch.bincount(first.test_targets).tolist() == [4, 2]
+    assert torch.bincount(first.targets[first.targets >= 0]).tolist() == [6, 3, 1]
+    assert (first.targets == -1).sum() == 1
+    assert torch.equal(first.test_images, again.test_images)
+    assert not torch.equal(first.test_images, other.test_images)
+    both = torch.cat([first.images, first.test_images])[:, 0, 0, 0]
+    assert sorted(both.tolist()) == sorted(whole.images[:, 0, 0, 0].tolist())
+
+
+REFUSED_FOLDERS = {
+    "missing": ("nowhere", {}, "is not there"),
+    "a file": ("flat/a.png", {}, "is not there"),
+    "no image": ("empty", {}, r"holds no image.*\.png"),
+    "all broken": ("broken", {}, "none of its 1 image files"),
+    "size 0": ("flat", {"image_size": 0}, "image_size=0"),
+    "size no number": ("flat", {"image_size": "28"}, "image_size='28'"),
+    "fraction 1": ("flat", {"test_fraction": 1.0}, "test_fraction=1.0"),
+    "fraction NaN": ("flat", {"test_fraction": float("nan")}, "test_fraction=nan"),
+    "fraction text": ("flat", {"test_fraction": "0.2"}, "test_fraction='0.2'"),
+    "no label to test on": ("flat", {"test_fraction": 0.5}, "one folder for each class"),
+    "negative seed": ("flat", {"seed": -1}, "seed=-1"),
+}
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "reason"), REFUSED_FOLDERS.values(), ids=REFUSED_FOLDERS
+)
+def test_bad_folders_are_refused_in_one_line(tmp_path, folder, options, reason):
+    paint(tmp_path / "flat" / "a.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_bytes(b"broken")
+
+    with pytest.raises(AlodError, match=reason) as refusal:
+        from_folder(tmp_path / folder, **options)
+
+    assert "\n" not in str(refusal.value)
