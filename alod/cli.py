@@ -1,0 +1,174 @@
+"""The command line: ``alod run``, ``alod data``, ``alod book``."""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alod.errors import AlodError
+from alod.experiment import ExperimentConfig, run_experiment
+
+app = typer.Typer(
+    help="Active learning by outlier detection: pick the images worth labeling.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+book_app = typer.Typer(help="Run the book's chapters.", no_args_is_help=True)
+app.add_typer(book_app, name="book")
+
+HELP = {
+    "dataset": "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.",
+    "model": "cnn, lenet5 or resnet18.",
+    "strategy": "How to choose what to ask: outlier, margin, random, …",
+    "strategy_params": "The strategy's own parameters, a JSON object.",
+    "initial": "How to choose the first set: kmeans, herding or random.",
+    "n_initial": "Labels in the first set.",
+    "n_query": "Labels bought in each round.",
+    "rounds": "Rounds after the first set.",
+    "training_mode": "Where each round sets out: warm, scratch or shrink_perturb.",
+    "steps": "Gradient steps in each round.",
+    "batch_size": "Images in each step.",
+    "learning_rate": "Peak learning rate.",
+    "augment": "Distortions: auto, none, digits or clothing.",
+    "seed": "Everything random depends on it.",
+    "device": "auto, cpu, cuda or mps.",
+    "keep_embeddings": "Write embeddings.npz.",
+}
+COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
+
+
+def run(out: Path, **options: Any) -> None:
+    """Run one experiment into its own folder; a run that was cut off goes on."""
+    options["strategy_params"] = _json_object("--strategy-params", options["strategy_params"])
+    config = ExperimentConfig(**options)
+    print("".join(f"{name:>10}" for name in COLUMNS), flush=True)
+    finished = run_experiment(config, out, on_round=_print_row)
+    last = finished.history.iloc[-1]
+    print(
+        f"{out}: finished, {last.test_accuracy:.4f} test accuracy with {last.n_labeled:.0f} labels "
+        f"in {finished.provenance['wall_seconds']:.0f} s"
+    )
+
+
+def _print_row(row: dict[str, float]) -> None:
+    print(
+        f"{row['round']:>10}{row['n_labeled']:>10}{row['n_classes_seen']:>10}"
+        f"{row['test_accuracy']:>10.4f}"
+        + "".join(f"{row[f'{part}_seconds']:>10.2f}" for part in ("fit", "infer", "query")),
+        flush=True,
+    )
+
+
+def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of ExperimentConfig, with its default."""
+    options = [
+        inspect.Parameter(
+            "out",
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[Path, typer.Option(help="The run's own folder.")],
+        )
+    ]
+    for f in fields(ExperimentConfig):
+        plain = f.default is not MISSING
+        annotation = Annotated[f.type if plain else str, typer.Option(help=HELP[f.name])]  # type: ignore[valid-type]
+        default = f.default if plain else "{}"
+        options.append(
+            inspect.Parameter(
+                f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )
+        )
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {o.name: o.annotation for o in options}
+    return command
+
+
+app.command()(_options_from_config(run))
+
+
+@app.command()
+def data(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Data sets to fetch; none lists what is there.")
+    ] = None,
+) -> None:
+    """List the data sets and where they lie, or fetch and verify some."""
+    from alod.data import inventory, load_dataset
+
+    for name in names or []:
+        loaded = load_dataset(name)
+        print(f"{name}: {len(loaded.images)} images and {len(loaded.test_images)} test images")
+    if not names:
+        for row in inventory():
+            print("  ".join(str(value) for value in row.values()))
+
+
+@book_app.command("run")
+def book_run(
+    chapter: Annotated[str, typer.Argument(help="A chapter's name, such as mnist.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", help="NAME=VALUE, or NAME VALUE as papermill takes it; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the executed notebook.")] = None,
+) -> None:
+    """Execute a chapter with parameters, after checking their names and types."""
+    from alod import book
+
+    pairs = dict(_pair(text) for text in parameter or [])
+    print(book.run_chapter(chapter, pairs, out))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise AlodError(f"-p {text!r}: expected NAME=VALUE")
+    return name, value
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"diversify": 5}}')
+    return value
+
+
+def _join_pairs(arguments: list[str]) -> list[str]:
+    """Turn papermill's ``-p NAME VALUE`` into ``-p NAME=VALUE``, so that both can be written."""
+    joined: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        joined.append(argument)
+        if argument in ("-p", "--parameters"):
+            name = next(rest, "")
+            joined[-1] = "-p"
+            joined.append(name if "=" in name else f"{name}={next(rest, '')}")
+    return joined
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; bad input is one line and exit code 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:2] == ["book", "run"]:
+        given = _join_pairs(given)
+    try:
+        app(given, standalone_mode=False)
+    except Exception as error:
+        # Typer's own refusals know their message; its class has moved between releases.
+        typer_message = getattr(error, "format_message", None)
+        if typer_message is None and not isinstance(error, AlodError):
+            raise
+        print(f"alod: {typer_message() if typer_message else error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

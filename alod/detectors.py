@@ -1,0 +1,271 @@
+"""Outlier detectors by name, one for all classes or one for each, and the contrast between them.
+
+Everywhere a higher score means more outlying, as in PyOD.
+"""
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alod import geometry
+from alod.errors import AlodError, check_count, check_name
+
+Contrast = Literal["ratio", "difference", "none"]
+# PyOD's neighbor-based detectors work from 8 points; fewer leave most others degenerate.
+MIN_FIT = 8
+
+
+class Detector(Protocol):
+    """What PyOD's detectors and ours have in common."""
+
+    def fit(self, X: Any) -> Any:
+        """Learn what is usual from points (N, D)."""
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the outlier score (M,) of points (M, D); higher is more outlying."""
+
+
+class KNN:
+    """Distance to the k-th nearest fitted point, exactly, through matrix products on the device.
+
+    Gives the scores of ``pyod.models.knn.KNN(method="largest")`` and does not slow down as the
+    dimension grows. Source: Ramaswamy, Rastogi & Shim 2000, "Efficient algorithms for mining
+    outliers from large data sets".
+
+    Parameters
+    ----------
+    n_neighbors : int
+        k, at least 1. Fewer fitted points than k count as k.
+    """
+
+    def __init__(self, n_neighbors: int = 1) -> None:
+        check_count("n_neighbors", n_neighbors, 1)
+        self.n_neighbors = n_neighbors
+
+    def fit(self, X: Tensor | np.ndarray) -> "KNN":
+        """Remember the points.
+
+        Parameters
+        ----------
+        X : Tensor or numpy.ndarray
+            float (N, D), N at least 1.
+
+        Returns
+        -------
+        KNN
+            Itself.
+        """
+        self.points = torch.as_tensor(X).float()
+        return self
+
+    def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
+        """Return the distance of each point to its k-th nearest fitted point.
+
+        Parameters
+        ----------
+        X : Tensor or numpy.ndarray
+            float (M, D), on the device of the fitted points.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 (M,), Euclidean, not negative. A fitted point counts as its own neighbor.
+        """
+        k = min(self.n_neighbors, len(self.points))
+        distances, _ = geometry.nearest(torch.as_tensor(X).float(), self.points, k)
+        return distances[:, -1].double().cpu().numpy()
+
+
+# name -> PyOD's module and class.
+PYOD = {
+    "abod": ("abod", "ABOD"),
+    "autoencoder": ("auto_encoder", "AutoEncoder"),
+    "cblof": ("cblof", "CBLOF"),
+    "copod": ("copod", "COPOD"),
+    "deepsvdd": ("deep_svdd", "DeepSVDD"),
+    "ecod": ("ecod", "ECOD"),
+    "gmm": ("gmm", "GMM"),
+    "hbos": ("hbos", "HBOS"),
+    "iforest": ("iforest", "IForest"),
+    "inne": ("inne", "INNE"),
+    "kde": ("kde", "KDE"),
+    "loda": ("loda", "LODA"),
+    "lof": ("lof", "LOF"),
+    "mcd": ("mcd", "MCD"),
+    "ocsvm": ("ocsvm", "OCSVM"),
+    "pca": ("pca", "PCA"),
+}
+DETECTORS = ("knn", *PYOD)
+
+
+def make(name: str, **params: Any) -> Detector:
+    """Make a detector by name.
+
+    Parameters
+    ----------
+    name : str
+        ``knn`` (exact, on the device) or one of PyOD's: abod, autoencoder, cblof, copod, deepsvdd,
+        ecod, gmm, hbos, iforest, inne, kde, loda, lof, mcd, ocsvm, pca.
+    **params
+        Passed on to the detector.
+
+    Returns
+    -------
+    Detector
+        Unfitted; ``fit(X)`` takes float (N, D), ``decision_function(X)`` returns float (M,), higher
+        is more outlying.
+
+    Raises
+    ------
+    AlodError
+        If there is no such detector or it takes no such parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> near_and_far = np.array([[0.1], [5.0]])
+    >>> make("knn").fit(np.zeros((3, 1))).decision_function(near_and_far).round(3).tolist()
+    [0.1, 5.0]
+    """
+    check_name("detector", name, DETECTORS)
+    if name == "knn":
+        kind = KNN
+    else:
+        module, cls = PYOD[name]
+        kind = getattr(import_module(f"pyod.models.{module}"), cls)
+    try:
+        return kind(**params)
+    except TypeError as error:
+        taken = ", ".join(p for p in inspect.signature(kind).parameters)
+        raise AlodError(f"detector {name!r}: {error}; it takes {taken}") from None
+
+
+def check_detector(detector: object) -> None:
+    """Refuse what is neither a detector's name nor a detector.
+
+    Parameters
+    ----------
+    detector : str or object
+        As given by the user.
+
+    Raises
+    ------
+    AlodError
+        If it is an unknown name, or an object without ``fit`` and ``decision_function``.
+    """
+    if isinstance(detector, str):
+        check_name("detector", detector, DETECTORS)
+    elif not (hasattr(detector, "fit") and hasattr(detector, "decision_function")):
+        raise AlodError(
+            f"detector={detector!r}: expected a name or an object with fit and decision_function, "
+            "such as PyOD's detectors"
+        )
+
+
+def outlier_scores(
+    detector: str | Detector, reference: Tensor, pool: Tensor, seed: int = 0
+) -> np.ndarray:
+    """Fit one detector on the reference and score the pool, in one call for all of it.
+
+    ECOD and COPOD rank points among those that are scored together, so the pool is never cut up.
+
+    Parameters
+    ----------
+    detector : str or Detector
+        A name of :func:`make`, or an unfitted detector, which is copied.
+    reference, pool : Tensor
+        float32 (L, D) and (U, D) on one device.
+    seed : int
+        Seeds detectors that draw at random.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (U,), higher is more outlying.
+    """
+    fresh = make(detector) if isinstance(detector, str) else copy.deepcopy(detector)
+    if isinstance(fresh, KNN):
+        return fresh.fit(reference).decision_function(pool)
+    with _numpy_seeded(seed):
+        fresh.fit(reference.cpu().numpy())
+        return np.asarray(fresh.decision_function(pool.cpu().numpy()), dtype=float)
+
+
+def class_scores(
+    detector: str | Detector, reference: Tensor, targets: Tensor, pool: Tensor, seed: int = 0
+) -> np.ndarray:
+    """Fit one detector per class and score the pool with each.
+
+    Classes without a labeled image have no detector and no column. While the smallest class has
+    fewer than 8 labeled images, exact kNN takes the place of any other detector in every class:
+    scores of different detectors cannot be compared.
+
+    Parameters
+    ----------
+    detector : str or Detector
+        As in :func:`outlier_scores`.
+    reference : Tensor
+        float32 (L, D), labeled embeddings.
+    targets : Tensor
+        int64 (L,), their classes.
+    pool : Tensor
+        float32 (U, D).
+    seed : int
+        Seeds detectors that draw at random.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (U, classes present), in the order of the class numbers; higher is more outlying.
+    """
+    classes, counts = targets.unique(return_counts=True)
+    if int(counts.min()) < MIN_FIT and not isinstance(detector, KNN) and detector != "knn":
+        detector = "knn"
+    columns = [outlier_scores(detector, reference[targets == c], pool, seed) for c in classes]
+    return np.stack(columns, axis=1)
+
+
+def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
+    """Compare how outlying a point is to its nearest class and to its second nearest.
+
+    Parameters
+    ----------
+    scores_UC : numpy.ndarray
+        float (U, C), outlier scores under each class's detector.
+    kind : {"ratio", "difference", "none"}
+        ``ratio``: nearest over second nearest, in [0, 1], 1 for a point that is equally strange to
+        its two best classes (scores that can be negative are first shifted so that the lowest of
+        all is 0). ``difference``: nearest minus second nearest, at most 0. ``none``: the score
+        under the nearest class.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (U,), higher is more outlying. With a single class, its score.
+    """
+    if scores_UC.shape[1] == 1 or kind == "none":
+        return scores_UC.min(axis=1)
+    first, second = np.partition(scores_UC, 1, axis=1)[:, :2].T
+    if kind == "difference":
+        return first - second
+    floor = min(0.0, float(scores_UC.min()))
+    # Both 0 means a copy of a labeled image in two classes: as ambiguous as can be.
+    return np.divide(first - floor, second - floor, out=np.ones_like(first), where=second > floor)
+
+
+@contextmanager
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator, from which PyOD's detectors draw, and give it back."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

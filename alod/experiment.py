@@ -1,0 +1,446 @@
+"""A config in, a run folder out; a run that was cut off goes on where it was."""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from tqdm import tqdm
+
+from alod import initial, models, strategies, training
+from alod.data import DATASETS, Dataset, load_dataset
+from alod.errors import AlodError, check_count, check_name
+from alod.files import write_atomically
+from alod.learner import ActiveLearner
+from alod.provenance import provenance
+
+OnRound = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Everything that decides what a run does; checked when made.
+
+    Parameters
+    ----------
+    dataset : {"mnist", "fashion_mnist", "mnist_mini", "fashion_mnist_mini"} or str
+        What to learn; any name when :func:`run_experiment` is given the data.
+    model : {"cnn", "lenet5", "resnet18"}
+        The classifier.
+    strategy : str
+        A name in :data:`alod.strategies.STRATEGIES`.
+    strategy_params : dict
+        Passed on to the strategy; plain values, since they are written to the run folder.
+    initial : {"kmeans", "herding", "random"}
+        How the first images are chosen.
+    n_initial, n_query, rounds : int
+        Labels bought at first, in each round, and rounds after the first set.
+    training_mode : {"warm", "scratch", "shrink_perturb"}
+        From where each round's training sets out.
+    steps, batch_size, learning_rate
+        Gradient steps in each round, images a step, peak learning rate.
+    augment : {"auto", "none", "digits", "clothing"}
+        Distortions while training; ``auto`` takes what the data set says leaves its classes alone.
+    seed : int
+        Everything random depends on it.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to compute.
+    keep_embeddings : bool
+        Write ``embeddings.npz``: of every pool image before learning, after the first set and at
+        the end.
+
+    Raises
+    ------
+    AlodError
+        If a value is not of these.
+    """
+
+    dataset: str = "mnist_mini"
+    model: str = "cnn"
+    strategy: str = "outlier"
+    strategy_params: dict[str, Any] = field(default_factory=dict)
+    initial: str = "kmeans"
+    n_initial: int = 100
+    n_query: int = 100
+    rounds: int = 9
+    training_mode: str = "warm"
+    steps: int = 300
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    augment: str = "auto"
+    seed: int = 0
+    device: str = "auto"
+    keep_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("model", self.model, models.MODELS)
+        check_name("initial method", self.initial, initial.METHODS)
+        check_name("training mode", self.training_mode, training.TRAINING_MODES)
+        check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
+        for name, low in {"n_initial": 1, "n_query": 1, "steps": 1, "batch_size": 2}.items():
+            check_count(name, getattr(self, name), low)
+        check_count("rounds", self.rounds, 0)
+        check_count("seed", self.seed, 0)
+        if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate <= 1:
+            raise AlodError(f"learning_rate={self.learning_rate!r}: expected a number in (0, 1]")
+        if not isinstance(self.strategy_params, dict):
+            raise AlodError(f"strategy_params={self.strategy_params!r}: expected a dict")
+        check_name("strategy", self.strategy, strategies.STRATEGIES)
+        strategies.get(self.strategy, self.strategy_params)
+        try:
+            json.dumps(self.strategy_params)
+        except TypeError as error:
+            raise AlodError(f"strategy_params: {error}; give plain values") from None
+        training.resolve_device(self.device)
+
+    @property
+    def n_labels(self) -> int:
+        """Labels bought in all."""
+        return self.n_initial + self.rounds * self.n_query
+
+    def full_set(self, n_images: int, epochs: int = 5) -> "ExperimentConfig":
+        """Return the config that trains the same classifier once on every label.
+
+        Parameters
+        ----------
+        n_images : int
+            Images in the pool.
+        epochs : int
+            Passes over them, at least 1; never fewer steps than a round of this config.
+
+        Returns
+        -------
+        ExperimentConfig
+            With no query: ``strategy="random"``, ``rounds=0``.
+        """
+        steps = max(self.steps, epochs * n_images // self.batch_size)
+        return replace(
+            self,
+            strategy="random",
+            strategy_params={},
+            initial="random",
+            n_initial=n_images,
+            rounds=0,
+            steps=steps,
+        )
+
+    def hash(self) -> str:
+        """Return 12 hex digits that name this config: the folder of its run in a sweep."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run left in its folder.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        What was asked for.
+    folder : Path
+        Where everything lies.
+    history : DataFrame
+        One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
+        n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``.
+    queries : DataFrame
+        One row per label: ``round, index, score`` (NaN for the initial set).
+    provenance : dict
+        Versions, git commit, device and wall seconds.
+    """
+
+    config: ExperimentConfig
+    folder: Path
+    history: pd.DataFrame
+    queries: pd.DataFrame
+    provenance: dict[str, Any]
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """The history with the columns that tell runs apart, ready to be stacked with others'."""
+        keys = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "seed"]
+        told = {key: getattr(self.config, key) for key in keys}
+        return pd.DataFrame({**told, **self.history})
+
+    @property
+    def embeddings(self) -> dict[str, np.ndarray]:
+        """What ``keep_embeddings`` kept.
+
+        ``before``, ``first``, ``last``: float32 (N, D), embeddings of all pool images by the
+        untrained classifier, after the initial set, and at the end. ``predictions`` int64 (N,) and
+        ``test_predictions`` int64 (M,), at the end.
+        """
+        path = self.folder / "embeddings.npz"
+        if not path.exists():
+            raise AlodError(f"{path}: not kept; run with keep_embeddings=True into another folder")
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    out: str | Path,
+    data: Dataset | None = None,
+    on_round: OnRound | None = None,
+) -> Run:
+    """Run one experiment, or go on with it, or return it at once if it is finished.
+
+    The run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each
+    round, ``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any
+    moment loses at most the round in progress, and the files end up the same but for the times. Two
+    processes on one folder take turns.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        What to do.
+    out : str or Path
+        The run's own folder, made if it is not there.
+    data : Dataset, optional
+        Loaded by ``config.dataset`` if not given.
+    on_round : callable, optional
+        Called with each finished row of the history; a progress bar is shown if not given.
+
+    Returns
+    -------
+    Run
+        The finished run.
+
+    Raises
+    ------
+    AlodError
+        If `out` lies under a file or holds another config, there are fewer images than labels to
+        buy, or the data cannot be had; before anything is computed or written.
+    """
+    folder = Path(out)
+    _check_folder(folder, config)
+    if not _finished(folder):
+        data = _check_data(config, data)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            # Another process may have finished it while this one waited.
+            if not _finished(folder):
+                _go_on(config, folder, data, on_round)
+    return load_run(folder)
+
+
+def _finished(folder: Path) -> bool:
+    """Tell whether a run was finished: it has its provenance, and no checkpoint any more."""
+    return (folder / "provenance.json").exists() and not (folder / "checkpoint.pt").exists()
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a finished run.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A run folder.
+
+    Returns
+    -------
+    Run
+        As :func:`run_experiment` returned it.
+
+    Raises
+    ------
+    AlodError
+        If the folder holds no finished run.
+    """
+    folder = Path(folder)
+    if not _finished(folder):
+        raise AlodError(f"{folder}: holds no finished run; run_experiment() finishes it")
+    return Run(
+        config=ExperimentConfig(**json.loads((folder / "config.json").read_text())),
+        folder=folder,
+        history=pd.read_csv(folder / "history.csv"),
+        queries=pd.read_csv(folder / "queries.csv"),
+        provenance=json.loads((folder / "provenance.json").read_text()),
+    )
+
+
+def _go_on(config: ExperimentConfig, folder: Path, data: Dataset, on_round: OnRound | None) -> None:
+    """Do the rounds that the folder lacks, then finish it."""
+    write_atomically(folder / "config.json", json.dumps(asdict(config), indent=1) + "\n")
+    learner = _new_learner(config, data)
+    progress = _Progress.load(folder / "checkpoint.pt")
+    if progress.learner is not None:
+        learner.load_state_dict(progress.learner)
+    elif config.keep_embeddings:
+        progress.kept["before"] = learner.outputs()[0]
+    with tqdm(
+        total=config.rounds + 1,
+        initial=len(progress.history),
+        desc=f"{config.dataset} {config.model} {config.strategy}",
+        unit="round",
+        disable=on_round is not None,
+    ) as bar:
+        while len(progress.history) <= config.rounds:
+            started = time.perf_counter()
+            row = _round(config, learner, data, progress)
+            if config.keep_embeddings and row["round"] == 0:
+                progress.kept["first"] = learner.outputs()[0]
+            progress.wall_seconds += time.perf_counter() - started
+            progress.learner = learner.state_dict()
+            progress.write(folder)
+            bar.update()
+            bar.set_postfix_str(f"{row['n_labeled']} labels, accuracy {row['test_accuracy']:.3f}")
+            if on_round is not None:
+                on_round(row)
+    _finish(config, folder, learner, data, progress)
+
+
+def _round(
+    config: ExperimentConfig, learner: ActiveLearner, data: Dataset, progress: "_Progress"
+) -> dict[str, float]:
+    """Do one round and note it; the test set is looked at to report, after all is decided."""
+    number = len(progress.history)
+    k = config.n_query if number else config.n_initial
+    selection = learner.step(k, oracle=lambda indices: data.targets[indices].numpy())
+    progress.queries += [
+        {"round": number, "index": int(index), "score": float(score)}
+        for index, score in zip(*selection, strict=True)
+    ]
+    # The learner's last pool inference is the one that this round's query looked at.
+    seconds = {f"{part}_seconds": round(value, 4) for part, value in learner.seconds.items()}
+    right = learner.predict(data.test_images) == data.test_targets.numpy()
+    row = {
+        "round": number,
+        "n_labeled": len(progress.queries),
+        "n_unique": len({query["index"] for query in progress.queries}),
+        "n_foreign": len(learner.foreign),
+        "n_classes_seen": len(np.unique(learner.answers[learner.labeled])),
+        "test_accuracy": float(right.mean()) if len(right) else float("nan"),
+        "fit_seconds": seconds["fit_seconds"],
+        "infer_seconds": seconds["infer_seconds"],
+        "query_seconds": seconds["query_seconds"],
+    }
+    progress.history.append(row)
+    return row
+
+
+def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
+    return ActiveLearner(
+        data.images,
+        n_classes=len(data.classes),
+        model=config.model,
+        strategy=config.strategy,
+        strategy_params=config.strategy_params,
+        initial=config.initial,
+        training_mode=config.training_mode,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        augment=data.augment if config.augment == "auto" else config.augment,
+        seed=config.seed,
+        device=config.device,
+    )
+
+
+@dataclass
+class _Progress:
+    """What the rounds so far have left; the checkpoint holds it all, the CSV files follow it."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    queries: list[dict[str, float]] = field(default_factory=list)
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    learner: dict[str, Any] | None = None
+    wall_seconds: float = 0.0
+
+    @classmethod
+    def load(cls, path: Path) -> "_Progress":
+        """Read a checkpoint, or begin anew where there is none."""
+        if not path.exists():
+            return cls()
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise AlodError(
+                f"{path}: unreadable ({type(error).__name__}); delete it to begin the run anew"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the checkpoint first: it alone decides where a cut-off run goes on."""
+        buffer = io.BytesIO()
+        torch.save({f.name: getattr(self, f.name) for f in fields(self)}, buffer)
+        write_atomically(folder / "checkpoint.pt", buffer.getvalue())
+        self.write_tables(folder)
+
+    def write_tables(self, folder: Path) -> None:
+        """Write ``history.csv`` and ``queries.csv``."""
+        for name, rows in {"history": self.history, "queries": self.queries}.items():
+            write_atomically(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def _finish(
+    config: ExperimentConfig,
+    folder: Path,
+    learner: ActiveLearner,
+    data: Dataset,
+    progress: _Progress,
+) -> None:
+    """Write what a finished run has, the checkpoint's end last."""
+    progress.write_tables(folder)
+    if config.keep_embeddings:
+        embeddings, logits = learner.outputs()
+        arrays = {name: value.numpy() for name, value in progress.kept.items()}
+        arrays["last"] = embeddings.numpy()
+        arrays["predictions"] = logits.argmax(1).numpy()
+        arrays["test_predictions"] = learner.predict(data.test_images)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        write_atomically(folder / "embeddings.npz", buffer.getvalue())
+    source = provenance() | {
+        "device": str(learner.device),
+        "threads": torch.get_num_threads(),
+        "wall_seconds": round(progress.wall_seconds, 2),
+        "config": asdict(config),
+    }
+    write_atomically(folder / "provenance.json", json.dumps(source, indent=1) + "\n")
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _check_folder(folder: Path, config: ExperimentConfig) -> None:
+    """Refuse a folder that cannot be made or belongs to another config."""
+    file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
+    if file is not None:
+        raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
+    path = folder / "config.json"
+    if not path.exists():
+        if folder.exists() and any(p.name != ".lock" for p in folder.iterdir()):
+            raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
+        return
+    try:
+        there = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
+    wanted = asdict(config)
+    keys = wanted.keys() | there.keys()
+    other = sorted(k for k in keys if k != "device" and there.get(k) != wanted.get(k))
+    if other:
+        told = ", ".join(f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in other)
+        raise AlodError(
+            f"out={str(folder)!r}: holds another config ({told}); choose another folder"
+        )
+
+
+def _check_data(config: ExperimentConfig, data: Dataset | None) -> Dataset:
+    """Load the data if it was not given; refuse it if it is too small for the config."""
+    if data is None:
+        check_name("data set", config.dataset, DATASETS)
+        data = load_dataset(config.dataset)
+    if config.n_labels > len(data.images):
+        raise AlodError(
+            f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query} = "
+            f"{config.n_labels} labels: {data.name} has {len(data.images)} images; ask for fewer"
+        )
+    if (data.targets < 0).any():
+        raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
+    return data

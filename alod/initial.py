@@ -1,0 +1,268 @@
+"""The first set, chosen before any label exists, and how well it stands for the pool."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from scipy.stats import entropy
+from torch import Tensor
+from torch.nn import functional
+
+from alod import geometry
+from alod.errors import AlodError, check_count, check_name
+from alod.training import Images, as_tensor, to_float
+
+# Kernel means over more points than this differ by less than the spread of random sets.
+REFERENCE = 10_000
+SIDE = 28
+COMPONENTS = 50
+
+
+def features(images: Images) -> Tensor:
+    """Describe images without labels: their first 50 principal components.
+
+    Images larger than 28×28 are averaged down to it first; components are fitted on at most 10,000
+    images, evenly spaced over the pool.
+
+    Parameters
+    ----------
+    images : Tensor or numpy array
+        uint8 or float in [0, 1], (N, C, H, W), N at least 2.
+
+    Returns
+    -------
+    Tensor
+        float32 (N, D) on the CPU, D = min(50, N - 1, pixels); the same for the same images.
+    """
+    flat = torch.cat([_flatten(images[i : i + 4096]) for i in range(0, len(images), 4096)])
+    sample = flat[:: max(1, len(flat) // REFERENCE)]
+    center = sample.mean(0)
+    # The leading eigenvectors of the covariance; float64 makes them the same on every machine
+    # but for a sign.
+    covariance = (sample - center).T.double() @ (sample - center).double()
+    axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
+    return (flat - center) @ axes[:, : min(COMPONENTS, len(sample) - 1)].float()
+
+
+def _flatten(images: Images) -> Tensor:
+    batch = to_float(as_tensor(images).cpu())
+    if max(batch.shape[-2:]) > SIDE:
+        batch = functional.adaptive_avg_pool2d(batch, SIDE)
+    return batch.flatten(1)
+
+
+def _as_features(images: Images) -> Tensor:
+    return as_tensor(images).float().cpu() if images.ndim == 2 else features(images)
+
+
+def random(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose n at random: unbiased, and the measure of all others."""
+    return rng.choice(len(points), n, replace=False)
+
+
+def kmeans(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose the image nearest to each of n k-means centers.
+
+    k-means spreads the centers by density, so every kind of image is there and typical ones stand
+    for it. Source: Arthur & Vassilvitskii 2007 for the seeding, Lloyd 1982 for the rest.
+    """
+    from sklearn.cluster import KMeans
+
+    # Seeds drawn by k-means++ from our own generator: scikit-learn's own would try log(n) per seed.
+    seeds = points[geometry.kmeans_plus_plus(points, n, rng)].numpy()
+    model = KMeans(n, init=seeds, n_init=1, max_iter=20).fit(points.numpy())
+    distances = np.linalg.norm(points.numpy() - model.cluster_centers_[model.labels_], axis=1)
+    order = np.lexsort((distances, model.labels_))
+    # The first of each cluster in that order is the one nearest to its center.
+    chosen = order[np.unique(model.labels_[order], return_index=True)[1]]
+    if len(chosen) < n:  # duplicates in the pool left clusters empty
+        others = np.setdiff1d(np.arange(len(points)), chosen)
+        chosen = np.concatenate([chosen, rng.choice(others, n - len(chosen), replace=False)])
+    return rng.permutation(chosen)
+
+
+def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose greedily so that the mean of the chosen set's kernel matches the pool's.
+
+    Each step takes the image that lowers the maximum mean discrepancy most. Source: Chen, Welling &
+    Smola 2010, "Super-samples from kernel herding". Gaussian kernel, median heuristic; the pool's
+    mean is taken over at most 10,000 of its images. Nothing is random but that sample.
+    """
+    reference = points[_sample(len(points), rng)]
+    gamma = 1 / (2 * _median_square(reference))
+    pool_mean = _kernel_mean(points, reference, gamma)
+    chosen_sum = torch.zeros(len(points))
+    chosen = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        gain = pool_mean - chosen_sum / (i + 1)
+        gain[chosen[:i]] = -torch.inf
+        chosen[i] = pick = int(gain.argmax())
+        chosen_sum += torch.exp(-gamma * (points - points[pick]).square().sum(1))
+    return chosen
+
+
+METHODS: dict[str, Callable[[Tensor, int, Generator], np.ndarray]] = {
+    "random": random,
+    "kmeans": kmeans,
+    "herding": herding,
+}
+
+
+def select(
+    images: Images, n: int, method: str = "kmeans", rng: Generator | None = None
+) -> np.ndarray:
+    """Choose the first images to label, before any label exists.
+
+    Parameters
+    ----------
+    images : Tensor or numpy array
+        The pool: images (N, C, H, W), which :func:`features` describes, or features (N, D) that you
+        computed.
+    n : int
+        Images to choose, 1 <= n <= N.
+    method : {"random", "kmeans", "herding"}
+        How.
+    rng : numpy.random.Generator, optional
+        Seeded with 0 by default.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (n,), distinct positions in the pool.
+
+    Raises
+    ------
+    AlodError
+        If there is no such method or `n` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> two_groups = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
+    >>> sorted(select(two_groups, 2, "kmeans").tolist())
+    [1, 4]
+    """
+    check_name("initial method", method, METHODS)
+    check_count("n_initial", n, 1, len(images), "the size of the pool")
+    rng = np.random.default_rng(0) if rng is None else rng
+    if method == "random":
+        return random(torch.empty(len(images), 0), n, rng).astype(np.int64)
+    return METHODS[method](_as_features(images), n, rng).astype(np.int64)
+
+
+def distribution_match(
+    images: Images, indices: np.ndarray, n_random: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Measure how well a chosen set stands for its pool, against random sets of the same size.
+
+    Parameters
+    ----------
+    images : Tensor or numpy array
+        The pool, as :func:`select` takes it.
+    indices : numpy.ndarray
+        int (n,), positions of the chosen set, n at least 2.
+    n_random : int
+        Random sets to compare with.
+    seed : int
+        Draws the random sets, and the at most 10,000 images that stand for a larger pool.
+
+    Returns
+    -------
+    dict
+        ``mmd2``: squared maximum mean discrepancy to the pool (Gretton et al. 2012, "A kernel
+        two-sample test"), biased estimate, Gaussian kernel with the median heuristic; ``energy``:
+        energy distance (Székely & Rizzo 2013, "Energy statistics"); both >= 0, lower is closer.
+        ``mmd2_percentile`` and ``energy_percentile``: percent of random sets that are closer to the
+        pool than this one, 0 (better than all) to 100. ``coverage_mean`` and ``coverage_95``: mean
+        and 95th percentile over the pool of the distance to the nearest chosen image.
+
+    Raises
+    ------
+    AlodError
+        If the set has fewer than 2 images or positions out of range.
+    """
+    points = _as_features(images)
+    indices = np.asarray(indices)
+    check_count("number of indices", len(indices), 2, len(points), "the size of the pool")
+    if indices.min() < 0 or indices.max() >= len(points):
+        raise AlodError(f"indices from {indices.min()} to {indices.max()}: pool has {len(points)}")
+    rng = np.random.default_rng(seed)
+    reference = points[_sample(len(points), rng)]
+    gamma = 1 / (2 * _median_square(reference))
+    # Draws from the whole pool, and the chosen set first.
+    draws = [rng.choice(len(points), len(indices), replace=False) for _ in range(n_random)]
+    sets = [indices, *draws]
+
+    def discrepancies(kernel: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+        used = np.unique(np.concatenate(sets))
+        to_pool = torch.zeros(len(points))
+        to_pool[used] = _mean_over(points[used], reference, kernel)
+        within = _mean_over(reference, reference, kernel).mean()
+        values = [
+            kernel(points[s], points[s]).mean() - 2 * to_pool[s].mean() + within for s in sets
+        ]
+        return torch.stack(values).clamp(min=0).numpy()
+
+    mmd2 = discrepancies(lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b)))
+    energy = discrepancies(lambda a, b: -geometry.squared_distances(a, b).sqrt())
+    coverage = geometry.nearest(reference, points[indices])[0][:, 0].numpy()
+    return {
+        "mmd2": float(mmd2[0]),
+        "mmd2_percentile": 100 * float((mmd2[1:] < mmd2[0]).mean()),
+        "energy": float(energy[0]),
+        "energy_percentile": 100 * float((energy[1:] < energy[0]).mean()),
+        "coverage_mean": float(coverage.mean()),
+        "coverage_95": float(np.quantile(coverage, 0.95)),
+    }
+
+
+def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, float]:
+    """Measure how evenly a chosen set covers the classes; uses labels, so for evaluation only.
+
+    Parameters
+    ----------
+    targets : Tensor or numpy array
+        int (n,), classes of the chosen images.
+    n_classes : int
+        Classes there are.
+
+    Returns
+    -------
+    dict
+        ``class_entropy`` in bits, at most log2(n_classes); ``missing_classes``, how many of the
+        classes the set lacks.
+    """
+    counts = np.bincount(np.asarray(targets), minlength=n_classes)
+    return {
+        "class_entropy": float(entropy(counts, base=2)),
+        "missing_classes": float((counts == 0).sum()),
+    }
+
+
+def _sample(n: int, rng: Generator) -> np.ndarray:
+    """Return at most REFERENCE positions among n, in order."""
+    return np.arange(n) if n <= REFERENCE else np.sort(rng.choice(n, REFERENCE, replace=False))
+
+
+def _median_square(points: Tensor) -> float:
+    """Return the median squared distance among at most 1,000 points (the median heuristic)."""
+    few = points[:: max(1, len(points) // 1000)]
+    square = geometry.squared_distances(few, few)
+    above = square[torch.triu_indices(len(few), len(few), offset=1).unbind()]
+    return max(float(above.median()), 1e-12) if len(above) else 1.0
+
+
+def _mean_over(
+    points: Tensor, reference: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Return, for each point, the mean kernel to the reference, in blocks of bounded memory."""
+    rows = max(1, geometry.BLOCK // len(reference))
+    blocks = [kernel(points[i : i + rows], reference).mean(1) for i in range(0, len(points), rows)]
+    return torch.cat(blocks)
+
+
+def _kernel_mean(points: Tensor, reference: Tensor, gamma: float) -> Tensor:
+    return _mean_over(
+        points, reference, lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b))
+    )

@@ -1,0 +1,568 @@
+"""The loop: query, teach, fit, one round at a time, with the oracle outside it."""
+
+import io
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor, nn
+
+from alod import models, strategies, training
+from alod.data import from_arrays
+from alod.errors import AlodError, check_count, check_name
+from alod.files import write_atomically
+from alod.initial import METHODS as INITIAL_METHODS
+from alod.initial import select as select_initial
+from alod.strategies import PoolView, Selection, Strategy
+from alod.training import Images
+
+Oracle = Callable[[np.ndarray], np.ndarray]
+
+FOREIGN, UNLABELED, SKIPPED = -1, -2, -3
+
+
+class ActiveLearner:
+    """A classifier that asks for the labels it wants.
+
+    Its answers depend on the seed, the images and the answers given so far, on nothing else: asked
+    twice in the same state, it asks for the same images.
+
+    Parameters
+    ----------
+    images : Tensor or numpy.ndarray
+        The pool: uint8, or float in [0, 1], (N, C, H, W) or (N, H, W). A memory-mapped uint8 array
+        (N, C, H, W) is streamed, never loaded whole.
+    n_classes : int
+        Classes there are, at least 2.
+    model : {"cnn", "lenet5", "resnet18"} or torch.nn.Module
+        The classifier; a module must return ``(embedding (N, D), logits (N, n_classes))``.
+    strategy : str or callable
+        A name in :data:`alod.strategies.STRATEGIES` or a function of that kind.
+    strategy_params : mapping, optional
+        Passed on to the strategy.
+    initial : {"kmeans", "herding", "random"}
+        How the first images are chosen, see :func:`alod.initial.select`.
+    training_mode : {"warm", "scratch", "shrink_perturb"}
+        From where each fit sets out, see :func:`alod.training.fit`.
+    steps, batch_size, learning_rate, augment
+        The training recipe, see :func:`alod.training.fit`.
+    seed : int
+        Same seed, same images, same answers: same questions (on the same processor).
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises
+    ------
+    AlodError
+        If an argument is not of these.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images, n_classes=10, model="lenet5", steps=20)
+    >>> asked = learner.query(50)  # no label yet: the initial selection
+    >>> learner.teach(asked, data.targets[asked])
+    >>> learner.fit()
+    >>> learner.query(10).shape
+    (10,)
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        n_classes: int,
+        model: str | nn.Module = "cnn",
+        strategy: str | Strategy = "outlier",
+        *,
+        strategy_params: Mapping[str, Any] | None = None,
+        initial: str = "kmeans",
+        training_mode: str = "warm",
+        steps: int = 300,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        augment: str | None = None,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "n_classes": n_classes,
+            "strategy_params": dict(strategy_params or {}),
+            "initial": initial,
+            "training_mode": training_mode,
+            "steps": steps,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "augment": augment,
+            "seed": seed,
+        }
+        check_count("n_classes", n_classes, 2)
+        check_count("seed", seed, 0)
+        check_count("steps", steps, 1)
+        check_count("batch_size", batch_size, 2)
+        check_name("training mode", training_mode, training.TRAINING_MODES)
+        check_name("initial method", initial, INITIAL_METHODS)
+        check_name("augment", augment or "none", training.AUGMENTATIONS)
+        self._strategy = strategies.get(strategy, self._settings["strategy_params"])
+        self._strategy_name = strategy if isinstance(strategy, str) else None
+        self._model_name = model if isinstance(model, str) else None
+        self.device = training.resolve_device(device)
+        self.images = images if isinstance(images, np.memmap) else from_arrays(images).images
+        if isinstance(model, str):
+            channels = self.images.shape[1]
+            model = training.build_seeded(model, n_classes, channels, self._seed("weights", 0))
+        self.model = model.to(self.device).eval()
+        sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
+        models.check_contract(self.model, sample, n_classes)
+        self._initial_state = _cpu_copy(self.model.state_dict())
+        self.answers = np.full(len(self.images), UNLABELED)
+        self._asked = np.zeros(len(self.images), dtype=bool)
+        self._fitted = False
+        self._outputs: tuple[Tensor, Tensor] | None = None
+        self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
+
+    @property
+    def n_classes(self) -> int:
+        """Classes there are."""
+        return int(self._settings["n_classes"])
+
+    @property
+    def labeled(self) -> np.ndarray:
+        """int64 (L,), ascending positions of the images with a class label."""
+        return np.flatnonzero(self.answers >= 0)
+
+    @property
+    def foreign(self) -> np.ndarray:
+        """int64 (F,), ascending positions of the images answered "not of this task"."""
+        return np.flatnonzero(self.answers == FOREIGN)
+
+    @property
+    def pool(self) -> np.ndarray:
+        """int64 (U,), ascending positions of the images that may still be asked for."""
+        return np.flatnonzero(self.answers == UNLABELED)
+
+    def query(self, k: int) -> np.ndarray:
+        """Ask for the k images wanted most; the first time, for the initial selection.
+
+        Parameters
+        ----------
+        k : int
+            Images to ask for, from 1 to the size of the pool.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 (k,), distinct positions of images without an answer, the most wanted first where
+            the strategy has an order.
+
+        Raises
+        ------
+        AlodError
+            If `k` is out of range, labels were taught but never fitted, or a user's strategy breaks
+            its contract.
+        """
+        return self.select(k).indices
+
+    def select(self, k: int) -> Selection:
+        """Ask as :meth:`query` does, and return the acquisition scores beside the indices.
+
+        Parameters
+        ----------
+        k : int
+            Images to ask for, from 1 to the size of the pool.
+
+        Returns
+        -------
+        Selection
+            ``indices`` as :meth:`query` returns them; ``scores`` float64 (k,), higher = wanted
+            more, NaN for the initial selection.
+        """
+        pool = self.pool
+        check_count("k", k, 1, len(pool), "images left in the pool")
+        started = time.perf_counter()
+        if len(self.labeled) == 0:
+            rng = self._rng("initial")
+            chosen = select_initial(self._rows(pool), k, self._settings["initial"], rng)
+            selection = Selection(chosen, np.full(k, np.nan))
+            self.seconds["infer"] = 0.0
+        else:
+            view = self.view()
+            started = time.perf_counter()  # inference is timed on its own
+            answer = self._strategy(
+                view, k, self._rng("query"), **self._settings["strategy_params"]
+            )
+            name = str(self._strategy_name or getattr(self._strategy, "__name__", "given"))
+            selection = strategies.check_selection(answer, k, len(pool), name)
+        self.seconds["query"] = time.perf_counter() - started
+        indices = dataset_indices(pool, selection.indices)
+        self._asked[indices] = True
+        return Selection(indices, selection.scores)
+
+    def teach(self, indices: np.ndarray, labels: np.ndarray | Tensor) -> None:
+        """Take the oracle's answers, from a person, a file or a simulator.
+
+        Parameters
+        ----------
+        indices : numpy.ndarray
+            int (k,), positions that :meth:`query` has asked for, each once.
+        labels : numpy.ndarray or Tensor
+            int (k,), classes from 0 to n_classes - 1, or -1 for "not of this task": such a foreign
+            image leaves the pool and is remembered.
+
+        Raises
+        ------
+        AlodError
+            If an index was not asked for or has its answer already, or a label is out of range;
+            nothing is taken then.
+        """
+        indices = self._check_asked(indices)
+        answers = np.asarray(labels)
+        if answers.shape != indices.shape or answers.dtype.kind not in "iu":
+            raise AlodError(
+                f"labels {answers.dtype}{answers.shape}: expected {len(indices)} whole numbers, one"
+                " per index"
+            )
+        wrong = answers[(answers < FOREIGN) | (answers >= self.n_classes)]
+        if len(wrong):
+            raise AlodError(
+                f"label {wrong[0]}: expected a class from 0 to {self.n_classes - 1}, or -1 for an "
+                "image that is not of this task"
+            )
+        self.answers[indices] = answers
+        self._asked[indices] = False
+
+    def skip(self, indices: np.ndarray) -> None:
+        """Leave asked images unanswered: they leave the pool and cost nothing.
+
+        Parameters
+        ----------
+        indices : numpy.ndarray
+            int (k,), positions that :meth:`query` has asked for, each once.
+
+        Raises
+        ------
+        AlodError
+            If an index was not asked for or has its answer already.
+        """
+        indices = self._check_asked(indices)
+        self.answers[indices] = SKIPPED
+        self._asked[indices] = False
+
+    def fit(self) -> None:
+        """Update the classifier with everything labeled so far, by a fixed number of steps.
+
+        Raises
+        ------
+        AlodError
+            If nothing has been labeled yet.
+        """
+        labeled = self.labeled
+        if len(labeled) == 0:
+            raise AlodError("no labels yet: teach() the answers to query() before fit()")
+        settings = self._settings
+        started = time.perf_counter()
+        training.fit(
+            self.model,
+            training.as_tensor(self._rows(labeled)),
+            torch.as_tensor(self.answers[labeled]),
+            steps=settings["steps"],
+            batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
+            augment=settings["augment"],
+            # The first fit sets out from the initial weights in every mode.
+            mode=settings["training_mode"] if self._fitted else "warm",
+            initial_state=self._initial_state,
+            seed=self._seed("fit", self._n_answered()),
+        )
+        self.seconds["fit"] = time.perf_counter() - started
+        self._fitted = True
+        self._outputs = None
+
+    def step(self, k: int, oracle: Oracle) -> Selection:
+        """Do one round: ask for the k images wanted most, learn from the answers.
+
+        Parameters
+        ----------
+        k : int
+            Images to ask for.
+        oracle : callable
+            ``oracle(indices) -> labels``, both int (k,), -1 for a foreign image.
+
+        Returns
+        -------
+        Selection
+            What was asked, and its scores.
+        """
+        selection = self.select(k)
+        self.teach(selection.indices, oracle(selection.indices))
+        self.fit()
+        return selection
+
+    def outputs(self) -> tuple[Tensor, Tensor]:
+        """Compute what the classifier makes of every image, once per fit.
+
+        Returns
+        -------
+        embeddings : Tensor
+            float32 (N, D), on the CPU, in the order of the images, labeled ones included.
+        logits : Tensor
+            float32 (N, n_classes), likewise.
+        """
+        if self._outputs is None:
+            started = time.perf_counter()
+            self._outputs = training.infer(self.model, self.images)
+            self.seconds["infer"] = time.perf_counter() - started
+        return self._outputs
+
+    def view(self) -> PoolView:
+        """Show the present state as a strategy sees it.
+
+        Returns
+        -------
+        PoolView
+            Position i of its pool is ``learner.pool[i]``.
+
+        Raises
+        ------
+        AlodError
+            If labels were taught but never fitted.
+        """
+        if not self._fitted:
+            raise AlodError("labels were taught but never learned: call fit() before the query")
+        embeddings, logits = self.outputs()
+        pool, labeled = self.pool, self.labeled
+        return PoolView(
+            labeled_embeddings=embeddings[labeled].to(self.device),
+            labeled_targets=torch.as_tensor(self.answers[labeled], device=self.device),
+            pool_embeddings=embeddings[pool].to(self.device),
+            pool_logits=logits[pool].to(self.device),
+            foreign_embeddings=embeddings[self.foreign].to(self.device),
+            mc_logits=self._mc_logits,
+        )
+
+    def predict(self, images: Images) -> np.ndarray:
+        """Classify images.
+
+        Parameters
+        ----------
+        images : Tensor or numpy.ndarray
+            uint8, or float in [0, 1], (N, C, H, W), of the pool's kind.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 (N,), classes.
+        """
+        return np.asarray(training.infer(self.model, images)[1].argmax(1))
+
+    def embed(self, images: Images) -> np.ndarray:
+        """Compute embeddings of images.
+
+        Parameters
+        ----------
+        images : Tensor or numpy.ndarray
+            uint8, or float in [0, 1], (N, C, H, W), of the pool's kind.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (N, D).
+        """
+        return np.asarray(training.infer(self.model, images)[0])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the learner has learned, less the images.
+
+        Returns
+        -------
+        dict
+            Tensors and plain values, which :meth:`load_state_dict` takes.
+        """
+        return {
+            "model": _cpu_copy(self.model.state_dict()),
+            "answers": torch.as_tensor(self.answers),
+            "asked": torch.as_tensor(self._asked),
+            "fitted": self._fitted,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping
+            Of a learner with the same images and settings.
+
+        Raises
+        ------
+        AlodError
+            If it was of a pool of another size.
+        """
+        if len(state["answers"]) != len(self.images):
+            raise AlodError(
+                f"state of a pool of {len(state['answers'])} images: this one has "
+                f"{len(self.images)}; give the images that the learner was made with"
+            )
+        self.model.load_state_dict(state["model"])
+        self.answers = state["answers"].numpy().copy()
+        self._asked = state["asked"].numpy().copy()
+        self._fitted = bool(state["fitted"])
+        self._outputs = None
+
+    def save(self, path: str | Path) -> None:
+        """Write the learner to one file: weights, answers, settings and images.
+
+        A memory-mapped pool is not copied: give it to :meth:`load` again.
+
+        Parameters
+        ----------
+        path : str or Path
+            Replaced whole or not at all.
+        """
+        stored = self.images if isinstance(self.images, Tensor) else None
+        content = {
+            "state": self.state_dict(),
+            "initial_state": self._initial_state,
+            "settings": {
+                **self._settings,
+                "model": self._model_name,
+                "strategy": self._strategy_name,
+            },
+            "images": stored,
+            "fingerprint": _fingerprint(self.images),
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_atomically(Path(path), buffer.getvalue())
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        images: Images | None = None,
+        model: nn.Module | None = None,
+        strategy: Strategy | None = None,
+        device: str = "auto",
+    ) -> "ActiveLearner":
+        """Read a learner that :meth:`save` wrote, on this machine or another.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        images : Tensor or numpy.ndarray, optional
+            The pool, if it was memory-mapped.
+        model : torch.nn.Module, optional
+            A module of the same architecture, if the learner had the user's own.
+        strategy : callable, optional
+            The strategy, if it was the user's own function.
+        device : str
+            ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+        Returns
+        -------
+        ActiveLearner
+            It asks for what the saved one would have asked for.
+
+        Raises
+        ------
+        AlodError
+            If the file is no learner, or what it cannot hold was not given or does not match.
+        """
+        try:
+            # weights_only: a file from elsewhere cannot run code.
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            settings = dict(content["settings"])
+        except FileNotFoundError:
+            raise AlodError(f"{path}: no such file") from None
+        except Exception as error:
+            raise AlodError(f"{path}: no saved learner ({type(error).__name__})") from error
+        images = content["images"] if images is None else images
+        saved_model, saved_strategy = settings.pop("model"), settings.pop("strategy")
+        given: dict[str, Any] = {
+            "images": images,
+            "model": model or saved_model,
+            "strategy": strategy or saved_strategy,
+        }
+        missing = [name for name, value in given.items() if value is None]
+        if missing:
+            raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
+        if _fingerprint(given["images"]) != content["fingerprint"]:
+            raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
+        learner = cls(**given, **settings, device=device)
+        learner._initial_state = content["initial_state"]
+        learner.load_state_dict(content["state"])
+        return learner
+
+    def _rows(self, indices: np.ndarray) -> Images:
+        return self.images[indices]
+
+    def _n_answered(self) -> int:
+        return int((self.answers != UNLABELED).sum())
+
+    def _seed(self, purpose: str, n_answered: int) -> int:
+        # Drawn from the state, not from a running generator: nothing to store, nothing to lose.
+        entropy = [int(self._settings["seed"]), zlib.crc32(purpose.encode()), n_answered]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+    def _rng(self, purpose: str) -> Generator:
+        return np.random.default_rng(self._seed(purpose, self._n_answered()))
+
+    def _mc_logits(self, n: int) -> Tensor:
+        pool = self._rows(self.pool)
+        first = self._seed("dropout", self._n_answered())
+        samples = [training.infer(self.model, pool, dropout_seed=first + i)[1] for i in range(n)]
+        return torch.stack(samples).to(self.device)
+
+    def _check_asked(self, indices: np.ndarray) -> np.ndarray:
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise AlodError(
+                f"indices {indices.dtype}{indices.shape}: expected the int64 (k,) of query()"
+            )
+        unique, counts = np.unique(indices, return_counts=True)
+        if len(unique) < len(indices):
+            raise AlodError(f"index {unique[counts > 1][0]} is given twice: expected each once")
+        inside = (indices >= 0) & (indices < len(self._asked))
+        unasked = indices[~inside]
+        if not len(unasked):
+            unasked = indices[~self._asked[indices]]
+        if len(unasked):
+            raise AlodError(
+                f"index {unasked[0]} is not waiting for an answer: expected indices that query() "
+                "returned and that were not yet taught or skipped"
+            )
+        return indices
+
+
+def dataset_indices(pool: np.ndarray, pool_indices: np.ndarray) -> np.ndarray:
+    """Translate positions in the pool into positions in the data set.
+
+    Parameters
+    ----------
+    pool : numpy.ndarray
+        int64 (U,), where the pool's images lie in the data set.
+    pool_indices : numpy.ndarray
+        int64 (k,), what a strategy returned.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (k,).
+    """
+    return np.asarray(pool[pool_indices])
+
+
+def _cpu_copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def _fingerprint(images: Images) -> str:
+    """Describe a pool by its shape and a checksum of at most 64 of its images."""
+    few = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
+    return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"

@@ -1,0 +1,220 @@
+"""Classifiers: an image in, its embedding and its logits out.
+
+Every model takes float32 images (N, C, H, W) in [0, 1], normalizes them itself and returns
+``(embedding, logits)``. Any :class:`torch.nn.Module` with that contract can take their place.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from alod.errors import AlodError, check_count, check_name
+
+Output = tuple[Tensor, Tensor]
+
+
+class Normalize(nn.Module):
+    """Shift and scale pixels to about zero mean and unit spread.
+
+    One mean and one standard deviation for all channels, those of MNIST (0.1307, 0.3081), as the
+    original work uses for every data set.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(0.1307))
+        self.register_buffer("std", torch.tensor(0.3081))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images (N, C, H, W) of the same shape, normalized."""
+        return (images - self.mean) / self.std
+
+
+class CNN(nn.Module):
+    """Two convolutions with batch norm, three linear layers; 230,896 parameters at 28×28×1.
+
+    The embedding is the 50-dimensional layer before its ReLU. Architecture: AyaMigdadi 2023,
+    "Active-learning-using-outlier-detection", without the third convolution, which is defined there
+    and never used.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits returned.
+    in_channels : int
+        1 for grey, 3 for color images.
+    """
+
+    def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            Normalize(),
+            nn.Conv2d(in_channels, 32, 3),
+            nn.BatchNorm2d(32),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.BatchNorm2d(64),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(5),  # the identity at 28×28; lets other sizes in
+            nn.Flatten(),
+            nn.Linear(1600, 128),
+            nn.ReLU(),
+            nn.Linear(128, 50),
+        )
+        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.25), nn.Linear(50, n_classes))
+
+    def forward(self, images: Tensor) -> Output:
+        """Return the embedding (N, 50) and the logits (N, n_classes) of images (N, C, H, W)."""
+        embedding = self.features(images)
+        return embedding, self.head(embedding)
+
+
+class LeNet5(nn.Module):
+    """LeCun's network with tanh and max-pooling; 61,706 parameters at 28×28×1.
+
+    The embedding is the 84-dimensional layer after its tanh. Source: LeCun et al. 1998,
+    "Gradient-based learning applied to document recognition".
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits returned.
+    in_channels : int
+        1 for grey, 3 for color images.
+    """
+
+    def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            Normalize(),
+            nn.Conv2d(in_channels, 6, 5, padding=2),
+            nn.Tanh(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.Tanh(),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(5),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.Tanh(),
+            nn.Linear(120, 84),
+            nn.Tanh(),
+        )
+        self.head = nn.Sequential(nn.Dropout(0.25), nn.Linear(84, n_classes))
+
+    def forward(self, images: Tensor) -> Output:
+        """Return the embedding (N, 84) and the logits (N, n_classes) of images (N, C, H, W)."""
+        embedding = self.features(images)
+        return embedding, self.head(embedding)
+
+
+class ResNet18(nn.Module):
+    """torchvision's ResNet18 with a stem for `in_channels`; 11,175,370 parameters for grey images.
+
+    The embedding is the 512-dimensional pooled layer. The stem is the original 7×7 convolution of
+    stride 2 and the max-pool, so a 28×28 image reaches the residual blocks at 7×7. Source: He et
+    al. 2016, "Deep residual learning for image recognition".
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits returned.
+    in_channels : int
+        1 for grey, 3 for color images.
+    """
+
+    def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        from torchvision.models import resnet18
+
+        body = resnet18(num_classes=n_classes)
+        body.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+        self.head = nn.Sequential(nn.Dropout(0.25), body.fc)
+        body.fc = nn.Identity()
+        self.features = nn.Sequential(Normalize(), body)
+
+    def forward(self, images: Tensor) -> Output:
+        """Return the embedding (N, 512) and the logits (N, n_classes) of images (N, C, H, W)."""
+        embedding = self.features(images)
+        return embedding, self.head(embedding)
+
+
+MODELS: dict[str, Callable[[int, int], nn.Module]] = {
+    "cnn": CNN,
+    "lenet5": LeNet5,
+    "resnet18": ResNet18,
+}
+
+
+def build(name: str, n_classes: int = 10, in_channels: int = 1) -> nn.Module:
+    """Build a classifier by name.
+
+    Parameters
+    ----------
+    name : {"cnn", "lenet5", "resnet18"}
+        Which one.
+    n_classes : int
+        Logits returned, at least 2.
+    in_channels : int
+        Channels of the images, at least 1.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes float32 (N, in_channels, H, W) in [0, 1], H and W at least 16; returns
+        ``(embedding (N, D), logits (N, n_classes))``. Its weights are drawn from torch's global
+        generator; :func:`alod.training.build_seeded` draws them from a seed.
+
+    Raises
+    ------
+    AlodError
+        If there is no such model or a count is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embedding, logits = build("lenet5")(torch.zeros(2, 1, 28, 28))
+    >>> tuple(embedding.shape), tuple(logits.shape)
+    ((2, 84), (2, 10))
+    """
+    check_name("model", name, MODELS)
+    check_count("n_classes", n_classes, 2)
+    check_count("in_channels", in_channels, 1)
+    return MODELS[name](n_classes, in_channels)
+
+
+def check_contract(model: nn.Module, images: Tensor, n_classes: int) -> None:
+    """Refuse a model that does not return (embedding, logits).
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The user's model, in evaluation mode.
+    images : Tensor
+        One or a few images, float32 (N, C, H, W), on the model's device.
+    n_classes : int
+        Columns that the logits must have.
+
+    Raises
+    ------
+    AlodError
+        If the output is no pair of 2-d tensors with N rows and `n_classes` logits.
+    """
+    with torch.inference_mode():
+        output = model(images)
+    pair = isinstance(output, tuple) and len(output) == 2
+    if pair and all(isinstance(part, Tensor) and part.ndim == 2 for part in output):
+        embedding, logits = output
+        if len(embedding) == len(logits) == len(images) and logits.shape[1] == n_classes:
+            return
+    shapes = [tuple(getattr(part, "shape", ())) for part in output] if pair else type(output)
+    raise AlodError(
+        f"model={type(model).__name__} returned {shapes} for {len(images)} images: expected "
+        f"(embedding (N, D), logits (N, {n_classes})); return both from forward()"
+    )

@@ -1,0 +1,398 @@
+"""Query strategies: functions from a view of the pool to the images wanted most."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+
+from alod import detectors, geometry
+from alod.coreset import core_set
+from alod.detectors import Contrast, Detector
+from alod.errors import AlodError, check_name
+
+
+def _no_dropout(n: int) -> Tensor:
+    raise AlodError("this view has no mc_logits: build it with the learner, or pass a function")
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """What a strategy may look at: no image, no target of the pool, no test set.
+
+    Parameters
+    ----------
+    labeled_embeddings : Tensor
+        float32 (L, D).
+    labeled_targets : Tensor
+        int64 (L,).
+    pool_embeddings : Tensor
+        float32 (U, D), on the same device.
+    pool_logits : Tensor
+        float32 (U, C).
+    foreign_embeddings : Tensor
+        float32 (F, D), images that the oracle called "not of this task".
+    mc_logits : callable
+        ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
+        (n, U, C), on demand: each costs one pass over the pool.
+    """
+
+    labeled_embeddings: Tensor
+    labeled_targets: Tensor
+    pool_embeddings: Tensor
+    pool_logits: Tensor
+    foreign_embeddings: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    mc_logits: Callable[[int], Tensor] = _no_dropout
+
+
+class Selection(NamedTuple):
+    """What a strategy answers.
+
+    ``indices`` int64 (k,), distinct positions in the pool; ``scores`` float (k,), higher = wanted
+    more.
+    """
+
+    indices: np.ndarray
+    scores: np.ndarray
+
+
+# ``strategy(view, k, rng, **params) -> (indices, scores)``
+Strategy = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def top_k(scores: np.ndarray, k: int, rng: Generator) -> Selection:
+    """Take the k highest scores, ties in random order.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        float (U,).
+    k : int
+        1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+
+    Returns
+    -------
+    Selection
+        In descending order of score.
+    """
+    indices = np.lexsort((rng.random(len(scores)), -scores))[:k]
+    return Selection(indices.astype(np.int64), scores[indices])
+
+
+def random(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask at random: the measure of every other strategy.
+
+    Parameters
+    ----------
+    view : PoolView
+        Only the number of its pool images is used.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    Selection
+        Scores are uniform random numbers.
+    """
+    return top_k(rng.random(len(view.pool_logits)), k, rng)
+
+
+def margin(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask where the two likeliest classes are closest.
+
+    Score: 1 - (p1 - p2), in [0, 1]. Scheffer, Decomain & Wrobel 2001, "Active hidden Markov models
+    for information extraction".
+
+    Parameters
+    ----------
+    view : PoolView
+        Its logits are used.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+
+    Returns
+    -------
+    Selection
+        In descending order of score. Wastes labels where the pool holds images that are not of the
+        task: those are uncertain, too.
+    """
+    best = view.pool_logits.double().softmax(1).topk(2, dim=1).values
+    return top_k((1 - (best[:, 0] - best[:, 1])).cpu().numpy(), k, rng)
+
+
+def entropy(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask where the predicted distribution is most spread.
+
+    Score: entropy in nats, in [0, log C]. Shannon 1948; Settles 2009, "Active learning literature
+    survey".
+
+    Parameters
+    ----------
+    view : PoolView
+        Its logits are used.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+
+    Returns
+    -------
+    Selection
+        In descending order of score.
+    """
+    log_p = view.pool_logits.double().log_softmax(1)
+    return top_k(-(log_p.exp() * log_p).sum(1).cpu().numpy(), k, rng)
+
+
+def kcenter(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Cover the pool: repeatedly take the image farthest from everything labeled or taken.
+
+    Greedy 2-approximation of the k-center problem (Sener & Savarese 2018, "Active learning for
+    convolutional neural networks: a core-set approach").
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties between equally far images.
+
+    Returns
+    -------
+    Selection
+        ``scores`` are the squared distances at which each was taken, so they never increase.
+    """
+    return Selection(*geometry.k_center(view.pool_embeddings, k, rng, view.labeled_embeddings))
+
+
+def outlier_topk(
+    view: PoolView, k: int, rng: Generator, detector: str | Detector = "knn"
+) -> Selection:
+    """Ask for the top outliers of one detector: the literal outlier query.
+
+    One detector is fitted on all labeled embeddings, L2-normalized. It fails where outliers come in
+    clumps, which it buys whole (Karamcheti et al. 2021, "Mind your outliers!"), and it does not see
+    the space between classes, where the decision is open: with One-Class SVM or Isolation Forest it
+    loses to random.
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties; seeds the detector.
+    detector : str or Detector
+        A name of :func:`alod.detectors.make`, or a detector. OCSVM saturates: far images tie.
+
+    Returns
+    -------
+    Selection
+        In descending order of outlier score.
+    """
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(view.pool_embeddings)
+    seed = int(rng.integers(2**32))
+    return top_k(detectors.outlier_scores(detector, labeled, pool, seed), k, rng)
+
+
+def outlier(
+    view: PoolView,
+    k: int,
+    rng: Generator,
+    detector: str | Detector = "knn",
+    per_class: bool = True,
+    contrast: Contrast = "ratio",
+    diversify: int = 10,
+    fit_on: Literal["labeled", "core"] = "labeled",
+) -> Selection:
+    """Ask for images that no class explains better than another, and for different ones.
+
+    One detector per class is fitted on the labeled embeddings, L2-normalized. An image's score is
+    how outlying it is to its nearest class, divided by how outlying it is to the second nearest: 1
+    means equally strange to its two best classes. Of the `diversify` × k highest scores, k are
+    drawn by k-means++ weighted by the score squared, so that no clump is bought whole.
+
+    A class that has no label yet is found by novelty: its images are strange to every detector.
+    While m of C classes have none, a share m / C of the batch, at least one image, is asked by
+    outlyingness to the nearest class instead of contrast, and diversified in the same way.
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws the batch; seeds the detectors.
+    detector : str or Detector
+        A name of :func:`alod.detectors.make`, or an unfitted detector.
+    per_class : bool
+        One detector per class; False fits a single one on everything, without contrast.
+    contrast : {"ratio", "difference", "none"}
+        See :func:`alod.detectors.contrast`.
+    diversify : int
+        Candidates per image asked, at least 1; 1 takes the top k as they are.
+    fit_on : {"labeled", "core"}
+        Everything labeled, or its core set (:func:`alod.coreset.core_set`), for which labeled
+        images are classified by their nearest class mean. Classes too rare for the core set keep
+        all their images.
+
+    Returns
+    -------
+    Selection
+        In the order drawn, with outlier scores; those asked by novelty come first.
+    """
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(view.pool_embeddings)
+    targets = view.labeled_targets
+    seed = int(rng.integers(2**32))
+    if fit_on == "core":
+        core = _core(labeled, targets, seed)
+        labeled, targets = labeled[core], targets[core]
+    if per_class:
+        scores_UC = detectors.class_scores(detector, labeled, targets, pool, seed)
+    else:
+        scores_UC = detectors.outlier_scores(detector, labeled, pool, seed)[:, None]
+    by_contrast = detectors.contrast(scores_UC, contrast)
+    unseen = view.pool_logits.shape[1] - len(view.labeled_targets.unique())
+    n_novel = min(k, -(-k * unseen // view.pool_logits.shape[1]))
+    novel = _diverse(scores_UC.min(axis=1), pool, n_novel, diversify, rng)
+    # A batch never holds an image twice: what novelty took cannot be drawn again.
+    left = np.setdiff1d(np.arange(len(pool)), novel.indices)
+    rest = _diverse(by_contrast[left], pool[left], k - n_novel, diversify, rng)
+    indices = np.concatenate([novel.indices, left[rest.indices]])
+    return Selection(indices, np.concatenate([novel.scores, rest.scores]))
+
+
+def _diverse(scores: np.ndarray, pool: Tensor, k: int, factor: int, rng: Generator) -> Selection:
+    """Take k of the factor × k highest scores, by k-means++ weighted by the score squared."""
+    candidates = top_k(scores, min(len(scores), factor * k), rng)
+    if factor == 1 or k == 0:
+        return candidates
+    # Weights count from the lowest score in the pool, so that negative ones serve, too.
+    weights = torch.as_tensor((candidates.scores - min(0.0, scores.min())) ** 2).to(pool.device)
+    chosen = geometry.kmeans_plus_plus(pool[candidates.indices], k, rng, weights)
+    return Selection(candidates.indices[chosen], candidates.scores[chosen])
+
+
+def _core(labeled: Tensor, targets: Tensor, seed: int) -> np.ndarray:
+    """Return the core set, with every image of the classes that it lacks."""
+    classes = targets.unique()
+    means = torch.stack([labeled[targets == c].mean(0) for c in classes])
+    predictions = classes[geometry.nearest(labeled, means)[1][:, 0]]
+    core = core_set(labeled, targets, predictions, seed=seed)
+    lacking = ~torch.isin(targets, targets[core]).cpu().numpy()
+    return np.union1d(core, np.flatnonzero(lacking))
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": random,
+    "margin": margin,
+    "entropy": entropy,
+    "kcenter": kcenter,
+    "outlier_topk": outlier_topk,
+    "outlier": outlier,
+}
+
+
+def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
+    """Find a strategy by name, or take the user's, and refuse parameters that it cannot take.
+
+    Parameters
+    ----------
+    strategy : str or callable
+        A name in ``STRATEGIES``, or a function ``(view, k, rng, **params) -> (indices, scores)``.
+    params : mapping
+        Checked against the function's signature: names, and values where the annotation says them.
+
+    Returns
+    -------
+    callable
+        The function.
+
+    Raises
+    ------
+    AlodError
+        If there is no such strategy, or a parameter is unknown or has a value out of its range.
+    """
+    if callable(strategy):
+        function = strategy
+    else:
+        check_name("strategy", strategy, STRATEGIES)
+        function = STRATEGIES[strategy]
+    name = getattr(function, "__name__", repr(function))
+    taken = list(inspect.signature(function).parameters.values())[3:]
+    if any(p.kind is p.VAR_KEYWORD for p in taken):
+        return function
+    hints = get_type_hints(function) if inspect.isfunction(function) else {}
+    for key, value in params.items():
+        check_name(f"parameter of strategy {name!r}", key, [p.name for p in taken])
+        _check_value(key, value, hints.get(key))
+    return function
+
+
+def _check_value(key: str, value: object, hint: Any) -> None:
+    """Refuse a value that the annotation of its parameter does not allow."""
+    if key == "detector":
+        detectors.check_detector(value)
+    elif get_origin(hint) is Literal:
+        check_name(key, value, get_args(hint))
+    elif hint is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise AlodError(f"{key}={value!r}: expected a whole number, at least 1")
+    elif hint is bool and not isinstance(value, bool):
+        raise AlodError(f"{key}={value!r}: expected True or False")
+
+
+def check_selection(
+    selection: tuple[np.ndarray, np.ndarray], k: int, n_pool: int, name: str
+) -> Selection:
+    """Refuse an answer that is not k distinct positions of the pool, each with a score.
+
+    Parameters
+    ----------
+    selection : tuple
+        What a strategy returned.
+    k : int
+        Images that were wanted.
+    n_pool : int
+        Images in the pool.
+    name : str
+        The strategy's name, for the message.
+
+    Returns
+    -------
+    Selection
+        ``indices`` as int64 (k,), ``scores`` as float64 (k,).
+
+    Raises
+    ------
+    AlodError
+        If a post-condition is broken.
+    """
+    indices, scores = (np.asarray(part) for part in selection)
+    if indices.shape != (k,) or scores.shape != (k,) or indices.dtype.kind not in "iu":
+        problem = f"indices {indices.dtype}{indices.shape} and scores {scores.shape}"
+    elif len(np.unique(indices)) < k:
+        problem = "an image twice"
+    elif indices.min() < 0 or indices.max() >= n_pool:
+        problem = f"positions from {indices.min()} to {indices.max()}"
+    else:
+        return Selection(indices.astype(np.int64), scores.astype(float))
+    raise AlodError(
+        f"strategy {name!r} returned {problem}: expected {k} distinct integer positions from 0 to "
+        f"{n_pool - 1} and {k} scores"
+    )

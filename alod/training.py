@@ -1,0 +1,325 @@
+"""Training by gradient steps, and inference over many images, on any device.
+
+The whole labeled set lies on the device as one tensor; batches are rows of it, distorted there. No
+step waits for the host.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import torch
+import torch.fx.experimental.optimization
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alod import models
+from alod.errors import AlodError, check_count, check_name
+
+TRAINING_MODES = ("warm", "scratch", "shrink_perturb")
+AUGMENTATIONS = ("none", "digits", "clothing")
+# 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
+CPU_BATCH = 250
+GPU_BATCH = 4096
+SHRINK, PERTURB = 0.6, 0.01
+
+Images = Tensor | np.ndarray
+
+
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
+    """Choose where to compute.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "cuda:N", "mps"} or torch.device
+        ``auto`` takes CUDA, else MPS, else the CPU.
+
+    Returns
+    -------
+    torch.device
+        A device that this machine has.
+
+    Raises
+    ------
+    AlodError
+        If there is no such device, or it is not on this machine.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next((name for name in there if there[name]), "cpu"))
+    kind, _, number = str(device).partition(":")
+    check_name("device", kind, ("auto", "cpu", "cuda", "mps"))
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    valid_number = not number or (number.isdigit() and int(number) < count)
+    if not there.get(kind, True) or not valid_number:
+        raise AlodError(f"device={str(device)!r}: not on this machine; use 'auto' or 'cpu'")
+    return torch.device(str(device))
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """Return the 16-bit type that makes `device` faster, or None where float32 is as fast.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the model runs.
+
+    Returns
+    -------
+    torch.dtype or None
+        bfloat16 on processors with AVX512-BF16 and on GPUs that have it, float16 on older GPUs.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    # torch offers no public name for this question before 2.12.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and supported() else None
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block and give the global generators back as they were.
+
+    Initial weights and dropout draw from torch's global generators; nothing else may notice.
+    """
+    kind = device.type if device.type != "cpu" else "cuda"
+    devices = [] if device.type == "cpu" else [device.index or 0]
+    with torch.random.fork_rng(devices=devices, device_type=kind):
+        torch.manual_seed(seed)
+        yield
+
+
+def build_seeded(name: str, n_classes: int, in_channels: int, seed: int) -> nn.Module:
+    """Build a classifier whose initial weights depend on the seed alone.
+
+    Parameters
+    ----------
+    name, n_classes, in_channels
+        As :func:`alod.models.build` takes them.
+    seed : int
+        Same seed, same weights.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU.
+    """
+    with seeded(seed, torch.device("cpu")):
+        return models.build(name, n_classes, in_channels)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) as float32 in [0, 1]: uint8 is divided by 255."""
+    if images.dtype == torch.uint8:
+        return images.float().div_(255)
+    return images.float()
+
+
+def as_tensor(images: Images) -> Tensor:
+    """Return images as a tensor; rows of a memory-mapped array are read from disk now."""
+    return torch.from_numpy(np.array(images)) if isinstance(images, np.ndarray) else images
+
+
+def augment_batch(images: Tensor, kind: str) -> Tensor:
+    """Distort every image by its own small random affine map that leaves its class what it is.
+
+    Parameters
+    ----------
+    images : Tensor
+        float32 (N, C, H, W).
+    kind : {"digits", "clothing", "none"}
+        ``digits`` turns by up to 15°, shears by up to 0.2, scales by up to 15 % and shifts by up to
+        8 % of the side; ``clothing`` flips left to right, scales by up to 10 % and shifts likewise.
+
+    Returns
+    -------
+    Tensor
+        float32 (N, C, H, W); what comes in from outside the frame is 0.
+    """
+    if kind == "none":
+        return images
+    n, device = len(images), images.device
+    angle, shear, shift_x, shift_y, zoom = torch.rand(5, n, device=device) * 2 - 1
+    if kind == "digits":
+        angle, shear, zoom = angle * 0.26, shear * 0.2, 1 + 0.15 * zoom
+        flip = torch.ones(n, device=device)
+    else:
+        angle, shear, zoom = angle * 0, shear * 0, 1 + 0.1 * zoom
+        flip = torch.randint(0, 2, (n,), device=device) * 2.0 - 1
+    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    rows_x = torch.stack([cos * flip, shear * cos - sin, 0.16 * shift_x], dim=1)
+    rows_y = torch.stack([sin * flip, shear * sin + cos, 0.16 * shift_y], dim=1)
+    maps = torch.stack([rows_x, rows_y], dim=1)
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
+def fit(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    steps: int = 300,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    augment: str | None = None,
+    mode: str = "warm",
+    initial_state: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+) -> None:
+    """Take a fixed number of gradient steps on the labeled images; changes the model in place.
+
+    Steps, not epochs: with 100 labels an epoch means nothing, and equal steps make training modes
+    comparable. Every image is seen once before any is seen again. AdamW with a one-cycle schedule
+    (Smith & Topin 2019, "Super-convergence").
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Returns (embedding, logits); trained where its parameters lie.
+    images : Tensor
+        uint8 (L, C, H, W), or float in [0, 1]; L at least 1.
+    targets : Tensor
+        int64 (L,), class numbers.
+    steps : int
+        Gradient steps, at least 1.
+    batch_size : int
+        Images a step, at least 2; more than L means that images repeat within a batch.
+    learning_rate : float
+        Peak of the schedule, positive.
+    augment : {"none", "digits", "clothing"} or None
+        See :func:`augment_batch`; None is ``"none"``.
+    mode : {"warm", "scratch", "shrink_perturb"}
+        Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
+        plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
+        training").
+    initial_state : mapping, optional
+        The weights to which ``scratch`` returns.
+    seed : int
+        Orders the batches and draws dropout, distortions and noise.
+
+    Raises
+    ------
+    AlodError
+        If an argument is out of range, or ``scratch`` comes without `initial_state`.
+    """
+    check_count("steps", steps, 1)
+    check_count("batch_size", batch_size, 2)
+    check_name("training mode", mode, TRAINING_MODES)
+    check_name("augment", augment or "none", AUGMENTATIONS)
+    if len(images) == 0 or len(images) != len(targets):
+        raise AlodError(
+            f"{len(images)} images with {len(targets)} targets: expected one target for each of at "
+            "least one image; teach some labels first"
+        )
+    device = next(model.parameters()).device
+    half = half_precision(device)
+    order = _batches(len(images), steps, batch_size, seed).to(device, non_blocking=True)
+    images = to_float(images.to(device)).contiguous(memory_format=torch.channels_last)
+    targets = targets.to(device)
+    with seeded(seed, device):
+        _set_start(model, mode, initial_state)
+        model.to(memory_format=torch.channels_last)
+        model.train()
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=learning_rate, fused=device.type != "mps"
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False
+        )
+        scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
+        for batch in order:
+            inputs = augment_batch(images[batch], augment or "none")
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                logits = model(inputs)[1]
+            loss = functional.cross_entropy(logits.float(), targets[batch])
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            schedule.step()
+    model.eval()
+
+
+def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] | None) -> None:
+    """Set the weights from which training sets out."""
+    if mode == "scratch":
+        if initial_state is None:
+            raise AlodError("mode='scratch' needs initial_state, the weights to return to")
+        model.load_state_dict(initial_state)
+    elif mode == "shrink_perturb":
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
+
+
+def _batches(n: int, steps: int, batch_size: int, seed: int) -> Tensor:
+    """Return int64 (steps, batch_size) row numbers: permutations of n rows, end to end."""
+    generator = torch.Generator().manual_seed(seed)
+    passes = -(-steps * batch_size // n)
+    rows = torch.cat([torch.randperm(n, generator=generator) for _ in range(passes)])
+    return rows[: steps * batch_size].view(steps, batch_size)
+
+
+def infer(
+    model: nn.Module, images: Images, *, dropout_seed: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Compute embeddings and logits of many images.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Returns (embedding, logits); left as it was, mode and weights.
+    images : Tensor or numpy array
+        uint8 or float in [0, 1], (N, C, H, W), on any device; a memory-mapped array is streamed.
+    dropout_seed : int, optional
+        With a seed, dropout stays on and draws from it: one Monte Carlo sample (Gal & Ghahramani
+        2016, "Dropout as a Bayesian approximation").
+
+    Returns
+    -------
+    embeddings : Tensor
+        float32 (N, D), on the CPU, without gradient.
+    logits : Tensor
+        float32 (N, C), likewise.
+    """
+    device = next(model.parameters()).device
+    half = half_precision(device)
+    network = _for_inference(model, keep_dropout=dropout_seed is not None)
+    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+    parts: list[tuple[Tensor, Tensor]] = []
+    with (
+        torch.inference_mode(),
+        seeded(dropout_seed or 0, device),
+        torch.autocast(device.type, dtype=half, enabled=half is not None),
+    ):
+        # At least one pass, so that no images still answer with the right number of columns.
+        for start in range(0, max(len(images), 1), size):
+            batch = to_float(as_tensor(images[start : start + size]).to(device, non_blocking=True))
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            embedding, logits = network(batch)
+            parts.append((embedding.float(), logits.float()))
+    embeddings, logits = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    # Out of inference mode's hands: a clone may be saved, changed and used with gradients.
+    return embeddings.clone(), logits.clone()
+
+
+def _for_inference(model: nn.Module, keep_dropout: bool) -> nn.Module:
+    """Return a copy in evaluation mode, batch norm folded into the convolutions where possible."""
+    network = copy.deepcopy(model).eval()
+    if keep_dropout:
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.train()
+    else:
+        # A user's model that cannot be traced runs as it is.
+        with suppress(Exception):
+            network = torch.fx.experimental.optimization.fuse(network)
+    return network.to(memory_format=torch.channels_last)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return how many trainable numbers a model has."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

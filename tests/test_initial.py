@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from alod import initial
+
+
+@pytest.fixture(scope="module")
+def points():
+    return np.random.default_rng(1).normal(size=(300, 5)) * [5, 3, 1, 1, 1]
+
+
+def test_features_are_principal_components(mini):
+    flat = mini.images.flatten(1).numpy() / 255
+    expected = PCA(50, svd_solver="full").fit_transform(flat)
+    ours = initial.features(mini.images).numpy()
+    # A component's sign is arbitrary.
+    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=2e-3)
+
+
+def test_features_of_large_color_images_are_few():
+    images = torch.randint(0, 256, (12, 3, 90, 120), dtype=torch.uint8)
+    assert initial.features(images).shape == (12, 11)
+
+
+@pytest.mark.parametrize("method", initial.METHODS)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), copies=st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_every_method_chooses_n_distinct_images(method, seed, n, copies):
+    few = np.random.default_rng(seed).normal(size=(20, 3)).repeat(copies, axis=0)
+    n = min(n, len(few))
+    chosen = initial.select(few, n, method, np.random.default_rng(seed))
+    assert chosen.dtype == np.int64
+    assert len(set(chosen.tolist())) == n
+    assert chosen.min() >= 0
+    assert chosen.max() < len(few)
+
+
+@pytest.mark.parametrize("method", initial.METHODS)
+def test_same_seed_same_set(method, mini):
+    sets = [initial.select(mini.images, 20, method, np.random.default_rng(4)) for _ in range(2)]
+    assert np.array_equal(*sets)
+
+
+def test_kmeans_finds_every_clump():
+    centers = np.arange(6)[:, None] * [10.0, 3.0]
+    clumps = (centers[:, None] + np.random.default_rng(0).normal(size=(6, 30, 2))).reshape(-1, 2)
+    chosen = initial.select(clumps, 6, "kmeans")
+    assert sorted(chosen // 30) == [0, 1, 2, 3, 4, 5]
+
+
+def test_herding_matches_the_distribution_better_than_random_sets(points):
+    herded = initial.select(points, 30, "herding")
+    match = initial.distribution_match(points, herded)
+    assert match["mmd2_percentile"] <= 2
+    assert match["energy_percentile"] <= 10
+
+
+def test_a_lopsided_set_is_told(points):
+    lopsided = np.argsort(points[:, 0])[:30]
+    match = initial.distribution_match(points, lopsided)
+    assert match["mmd2_percentile"] == match["energy_percentile"] == 100
+
+
+def test_distribution_measures_equal_their_definitions(points):
+    chosen = np.arange(25)
+    match = initial.distribution_match(points, chosen, n_random=2)
+    pool, few = points, points[chosen]
+    sample = pool[:: max(1, len(pool) // 1000)]
+    gamma = 1 / (2 * np.median(cdist(sample, sample, "sqeuclidean")[np.triu_indices(300, 1)]))
+
+    def discrepancy(kernel):
+        return kernel(few, few).mean() - 2 * kernel(few, pool).mean() + kernel(pool, pool).mean()
+
+    mmd2 = discrepancy(lambda a, b: np.exp(-gamma * cdist(a, b, "sqeuclidean")))
+    energy = discrepancy(lambda a, b: -cdist(a, b))
+    cover = cdist(pool, few).min(1)
+    assert match["mmd2"] == pytest.approx(mmd2, rel=1e-2)
+    assert match["energy"] == pytest.approx(energy, rel=1e-2)
+    assert match["coverage_mean"] == pytest.approx(cover.mean(), rel=1e-4)
+    assert match["coverage_95"] == pytest.approx(np.quantile(cover, 0.95), rel=1e-4)
+
+
+def test_the_whole_pool_matches_itself(points):
+    match = initial.distribution_match(points, np.arange(len(points)), n_random=5)
+    assert match["mmd2"] == pytest.approx(0, abs=1e-6)
+    assert match["coverage_mean"] == 0
+
+
+def test_class_balance_counts_bits_and_gaps():
+    even = initial.class_balance(np.array([0, 1, 2, 3]), 4)
+    assert even == {"class_entropy": pytest.approx(2.0), "missing_classes": 0}
+    assert initial.class_balance(np.array([1, 1]), 4)["missing_classes"] == 3

@@ -1,0 +1,172 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from alod import AlodError, training
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.fixture
+def cnn():
+    return training.build_seeded("cnn", 10, 1, seed=0)
+
+
+def test_fit_learns_the_labels(cnn, mini):
+    training.fit(cnn, mini.images[:100], mini.targets[:100], steps=60)
+    predicted = training.infer(cnn, mini.images[:100])[1].argmax(1)
+    assert (predicted == mini.targets[:100]).float().mean() > 0.95
+
+
+def test_same_seed_same_weights_other_seed_other_weights(mini):
+    def trained(seed):
+        model = training.build_seeded("lenet5", 10, 1, seed=0)
+        training.fit(
+            model, mini.images[:50], mini.targets[:50], steps=5, augment="digits", seed=seed
+        )
+        return weights(model)
+
+    assert torch.equal(trained(1), trained(1))
+    assert not torch.equal(trained(1), trained(2))
+
+
+def test_training_leaves_the_global_generators_alone(cnn, mini):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    training.fit(cnn, mini.images[:20], mini.targets[:20], steps=3, augment="clothing")
+    training.infer(cnn, mini.images[:20], dropout_seed=1)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_every_image_is_seen_once_before_any_is_seen_again():
+    rows = training._batches(n=7, steps=5, batch_size=3, seed=0).flatten()
+    for start in (0, 7):
+        assert sorted(rows[start : start + 7].tolist()) == list(range(7))
+
+
+def test_scratch_returns_to_the_initial_weights(mini):
+    fresh = training.build_seeded("lenet5", 10, 1, seed=0)
+    initial = copy.deepcopy(fresh.state_dict())
+    used = copy.deepcopy(fresh)
+    training.fit(used, mini.images[50:99], mini.targets[50:99], steps=5)
+    for model in (fresh, used):
+        training.fit(
+            model,
+            mini.images[:50],
+            mini.targets[:50],
+            steps=5,
+            mode="scratch",
+            initial_state=initial,
+        )
+    assert torch.equal(weights(fresh), weights(used))
+
+
+def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
+    model = training.build_seeded("lenet5", 10, 1, seed=0)
+    before = weights(model)
+    with training.seeded(0, torch.device("cpu")):
+        training._set_start(model, "shrink_perturb", None)
+    noise = weights(model) - 0.6 * before
+    assert abs(float(noise.std()) - 0.01) < 0.001
+    assert abs(float(noise.mean())) < 0.001
+
+
+@pytest.mark.parametrize("name", ["cnn", "lenet5", "resnet18"])
+def test_inference_agrees_with_the_plain_model(name, mini):
+    model = training.build_seeded(name, 10, 1, seed=0)
+    training.fit(model, mini.images[:200], mini.targets[:200], steps=15)
+    embeddings, logits = training.infer(model, mini.images)
+    with torch.inference_mode():
+        plain_embeddings, plain_logits = model.eval()(mini.images.float() / 255)
+    # 16-bit arithmetic keeps 8 bits; the classes are the same where they are not a toss-up.
+    spread = plain_embeddings.std()
+    assert float((embeddings - plain_embeddings).abs().mean()) < 0.02 * float(spread)
+    assert (logits.argmax(1) == plain_logits.argmax(1)).float().mean() >= 0.99
+
+
+def test_inference_leaves_the_model_as_it_was(cnn, mini):
+    cnn.train()
+    before = copy.deepcopy(cnn.state_dict())
+    embeddings, logits = training.infer(cnn, mini.images[:300])
+    assert cnn.training
+    assert all(torch.equal(value, before[name]) for name, value in cnn.state_dict().items())
+    assert embeddings.dtype == logits.dtype == torch.float32
+    assert not embeddings.requires_grad
+    assert embeddings.device.type == "cpu"
+
+
+def test_inference_takes_floats_arrays_and_nothing(cnn, mini):
+    images = mini.images[:40]
+    expected = training.infer(cnn, images)[1]
+    torch.testing.assert_close(training.infer(cnn, images.float() / 255)[1], expected)
+    torch.testing.assert_close(training.infer(cnn, images.numpy())[1], expected)
+    assert training.infer(cnn, images[:0])[1].shape == (0, 10)
+
+
+def test_inference_streams_a_memory_mapped_pool(cnn, mini, tmp_path):
+    path = tmp_path / "pool.npy"
+    np.save(path, mini.images.numpy())
+    mapped = np.load(path, mmap_mode="r")
+    torch.testing.assert_close(
+        training.infer(cnn, mapped)[0], training.infer(cnn, mini.images)[0]
+    )
+
+
+def test_dropout_samples_differ_by_seed_only(cnn, mini):
+    one, again, other = (
+        training.infer(cnn, mini.images[:50], dropout_seed=seed)[1] for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_a_model_that_cannot_be_traced_still_infers(mini):
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(784, 10)
+
+        def forward(self, images):
+            flat = images.flatten(1)
+            if flat.sum() < 0:  # a branch on data, which tracing refuses
+                flat = -flat
+            return flat, self.linear(flat)
+
+    assert training.infer(Branching(), mini.images[:5])[1].shape == (5, 10)
+
+
+@pytest.mark.parametrize("kind", ["digits", "clothing"])
+def test_augmentation_keeps_shape_range_and_center(kind):
+    images = torch.zeros(200, 1, 28, 28)
+    images[:, :, 12:16, 12:16] = 1.0
+    distorted = training.augment_batch(images, kind)
+    assert distorted.shape == images.shape
+    assert float(distorted.min()) >= 0
+    assert float(distorted.max()) <= 1 + 1e-6
+    assert not torch.equal(distorted[0], distorted[1])
+    # On average the square stays where it was: no distortion leans to one side.
+    columns = distorted.mean((0, 1, 2))
+    center = float((columns * torch.arange(28)).sum() / columns.sum())
+    assert abs(center - 13.5) < 0.6
+
+
+def test_no_augmentation_is_the_identity():
+    images = torch.rand(5, 1, 28, 28)
+    assert training.augment_batch(images, "none") is images
+
+
+def test_no_labels_are_refused(cnn):
+    with pytest.raises(AlodError, match="teach some labels first"):
+        training.fit(cnn, torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu0"])
+def test_unknown_device_is_refused(device):
+    with pytest.raises(AlodError, match="device"):
+        training.resolve_device(device)
