@@ -10,6 +10,8 @@
     const surface = token("--pst-color-surface");
     const change = {
       "font.color": text,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
       "modebar.color": muted,
       "modebar.activecolor": text,
       "modebar.bgcolor": "rgba(0,0,0,0)",

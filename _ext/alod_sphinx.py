@@ -44,9 +44,24 @@ def add_plotly(
         app.add_js_file(FIGURES, loading_method="defer")
 
 
+def drop_thebe(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Leave out the live-code scripts of Jupyter Book, which the book does not use.
+
+    They come twice on a page, and the second declares its constants again: an error.
+    """
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension."""
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", copy_scripts)
     app.connect("html-page-context", add_plotly)
+    app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,6 +26,7 @@ from alod.files import write_atomically
 from alod.provenance import provenance
 
 SCALES = ("quick", "full")
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _PLOTLY = "application/vnd.plotly.v1+json"
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 _SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
@@ -448,7 +449,9 @@ def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path
     _execute_all(stage / "book", _environment(out / "runs", data, jobs), scale, jobs)
     _stage_pages(root, stage)
     write_atomically(stage / "book" / "status.md", status(stage / "book", scale))
-    command = [sys.executable, "-m", "jupyter_book", "build", str(stage)]
+    # No `python -m jupyter_book` exists, and the script may not be on the path.
+    run = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", run, "build", str(stage)]
     command += ["--path-output", str(root), "-W", "-n", "--keep-going", "-q"]
     subprocess.run(command, check=True)
     return out / "html" / "index.html"
@@ -468,10 +471,11 @@ def _environment(runs: Path, data: Path | None, jobs: int) -> dict[str, str]:
 def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs: int) -> None:
     """Write every chapter, executed, to `folder`; report each, and all errors at the end."""
     notebooks = chapters()
-    given = {
-        name: {"scale": scale} if "scale" in parameters_of(path) else {}
-        for name, path in notebooks.items()
-    }
+    given = {}
+    for name, path in notebooks.items():
+        known = parameters_of(path).get("scale")
+        # What is given lands on the page as one more cell; a default need not.
+        given[name] = {} if known is None or known.default == scale else {"scale": scale}
 
     def execute(name: str) -> str | None:
         start = time.perf_counter()
@@ -479,7 +483,7 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
         # An empty working directory: a chapter must not lean on where it is run from.
         with tempfile.TemporaryDirectory(prefix="alod_cwd_") as empty:
             try:
-                run_chapter(
+                staged = run_chapter(
                     name,
                     given[name],
                     folder / f"{name}.ipynb",
@@ -487,6 +491,7 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
                     environment=environment,
                     progress=False,
                 )
+                _drop_widgets(staged)
             except ChapterFailed as failure:
                 error = str(failure)
         outcome = "FAILED" if error else "done"
@@ -498,6 +503,16 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
         errors = [error for error in pool.map(execute, notebooks) if error]
     if errors:
         raise ChapterFailed(f"({len(errors)} of {len(notebooks)})", "\n\n".join(errors))
+
+
+def _drop_widgets(notebook: Path) -> None:
+    """Leave out widgets, progress bars mostly: dead on a page, they load scripts from a CDN."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    content["metadata"].pop("widgets", None)
+    for cell in content["cells"]:
+        if "outputs" in cell:
+            cell["outputs"] = [o for o in cell["outputs"] if _WIDGET not in o.get("data", {})]
+    write_atomically(notebook, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def _stage_pages(root: Path, stage: Path) -> None:
