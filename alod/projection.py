@@ -72,7 +72,8 @@ def project(
     key = hashlib.sha256(recipe.encode() + matrix.tobytes()).hexdigest()[:16]
     path = cache / f"{method}_{key}.npy"
     if path.exists():
-        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+        kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        return kept
     coordinates = _compute(_normalize(matrix), method, seed)
     buffer = io.BytesIO()
     np.save(buffer, coordinates)
@@ -156,7 +157,8 @@ def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
 
 def _normalize(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return np.divide(matrix, np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)
+    normalized: NDArray[np.float32] = matrix / np.maximum(norms, np.finfo(np.float32).tiny)
+    return normalized
 
 
 def _check_embeddings(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
