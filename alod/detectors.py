@@ -83,6 +83,8 @@ class KNN:
         return distances[:, -1].double().cpu().numpy()
 
 
+# The neural ones would print a line per epoch.
+QUIET = {"autoencoder": {"verbose": 0}, "deepsvdd": {"verbose": 0}}
 # name -> PyOD's module and class.
 PYOD = {
     "abod": ("abod", "ABOD"),
@@ -141,7 +143,7 @@ def make(name: str, **params: Any) -> Detector:
         module, cls = PYOD[name]
         kind = getattr(import_module(f"pyod.models.{module}"), cls)
     try:
-        return kind(**params)
+        return kind(**QUIET.get(name, {}) | params)
     except TypeError as error:
         taken = ", ".join(p for p in inspect.signature(kind).parameters)
         raise AlodError(f"detector {name!r}: {error}; it takes {taken}") from None
@@ -190,10 +192,12 @@ def outlier_scores(
     numpy.ndarray
         float64 (U,), higher is more outlying.
     """
-    fresh = make(detector) if isinstance(detector, str) else copy.deepcopy(detector)
-    if isinstance(fresh, KNN):
-        return fresh.fit(reference).decision_function(pool)
-    with _numpy_seeded(seed):
+    # DeepSVDD alone wants to know the width of its input beforehand.
+    width = {"n_features": reference.shape[1]} if detector == "deepsvdd" else {}
+    with _seeded(seed):
+        fresh = make(detector, **width) if isinstance(detector, str) else copy.deepcopy(detector)
+        if isinstance(fresh, KNN):
+            return fresh.fit(reference).decision_function(pool)
         fresh.fit(reference.cpu().numpy())
         return np.asarray(fresh.decision_function(pool.cpu().numpy()), dtype=float)
 
@@ -261,11 +265,13 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
 
 
 @contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator, from which PyOD's detectors draw, and give it back."""
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators from which PyOD's detectors draw, and give them back."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed % 2**32)  # noqa: NPY002
     try:
-        yield
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
     finally:
         np.random.set_state(state)  # noqa: NPY002

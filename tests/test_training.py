@@ -113,9 +113,7 @@ def test_inference_streams_a_memory_mapped_pool(cnn, mini, tmp_path):
     path = tmp_path / "pool.npy"
     np.save(path, mini.images.numpy())
     mapped = np.load(path, mmap_mode="r")
-    torch.testing.assert_close(
-        training.infer(cnn, mapped)[0], training.infer(cnn, mini.images)[0]
-    )
+    torch.testing.assert_close(training.infer(cnn, mapped)[0], training.infer(cnn, mini.images)[0])
 
 
 def test_dropout_samples_differ_by_seed_only(cnn, mini):

@@ -1,0 +1,136 @@
+"""Every kind of bad input: one clear line, before any compute, nothing half-written."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import alod
+from alod import AlodError, cli, detectors, initial, models, training
+from alod.experiment import run_experiment
+
+GREY = np.zeros((20, 28, 28), dtype=np.uint8)
+
+
+def learner(images=GREY, **changes):
+    return alod.ActiveLearner(images, **({"n_classes": 10, "model": "lenet5"} | changes))
+
+
+def run(**changes):
+    return run_experiment(alod.ExperimentConfig(model="lenet5", **changes), "never-written")
+
+
+PYTHON = {
+    "unknown data set": lambda: alod.load_dataset("minst"),
+    "unknown data set in a run": lambda: run(dataset="minst"),
+    "unknown model": lambda: models.build("vgg"),
+    "unknown model in a config": lambda: run_config(model="vgg"),
+    "unknown strategy": lambda: run_config(strategy="outliers"),
+    "unknown strategy of a learner": lambda: learner(strategy="outliers"),
+    "unknown detector": lambda: detectors.make("forest"),
+    "unknown detector in a config": lambda: run_config(strategy_params={"detector": "forest"}),
+    "unknown strategy parameter": lambda: run_config(strategy_params={"depth": 3}),
+    "strategy parameters no dict": lambda: run_config(strategy_params=3),
+    "strategy parameter no plain value": lambda: run_config(
+        strategy_params={"detector": detectors.KNN()}
+    ),
+    "unknown initial method": lambda: run_config(initial="kmean"),
+    "unknown training mode": lambda: run_config(training_mode="cold"),
+    "unknown augmentation": lambda: run_config(augment="flip"),
+    "unknown device": lambda: run_config(device="gpu"),
+    "device that is not there": lambda: training.resolve_device("cuda:63"),
+    "n_query larger than the pool": lambda: run(n_query=6000),
+    "n_query zero": lambda: run_config(n_query=0),
+    "n_query a fraction": lambda: run_config(n_query=0.5),
+    "rounds negative": lambda: run_config(rounds=-1),
+    "seed negative": lambda: run_config(seed=-1),
+    "learning rate of zero": lambda: run_config(learning_rate=0),
+    "query larger than the pool": lambda: learner().query(21),
+    "initial set larger than the pool": lambda: initial.select(GREY[:, None], 21),
+    "images of wrong shape": lambda: learner(np.zeros((20, 28), dtype=np.uint8)),
+    "images of wrong dtype": lambda: learner(np.zeros((20, 28, 28), dtype=np.int64)),
+    "images with NaN": lambda: learner(np.full((20, 28, 28), np.nan, dtype=np.float32)),
+    "images out of range": lambda: learner(np.full((20, 28, 28), 3.0, dtype=np.float32)),
+    "no images": lambda: learner(GREY[:0]),
+    "one class": lambda: learner(n_classes=1),
+    "targets out of range": lambda: alod.from_arrays(GREY, np.full(20, 11), classes=list("ab")),
+    "model without embedding": lambda: learner(
+        model=torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    ),
+    "fit without labels": lambda: learner().fit(),
+    "labels that were not asked for": lambda: learner().teach(np.array([0]), np.array([1])),
+    "folder that is not there": lambda: alod.from_folder("no/such/folder"),
+    "learner file that is not there": lambda: alod.ActiveLearner.load("no/such/file"),
+}
+
+
+def run_config(**changes):
+    return alod.ExperimentConfig(**changes)
+
+
+@pytest.mark.parametrize("case", PYTHON, ids=list(PYTHON))
+def test_python_refuses_in_one_line(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AlodError) as refusal:
+        PYTHON[case]()
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert len(message) > 20
+    assert list(tmp_path.iterdir()) == []
+
+
+COMMAND_LINE = {
+    "unknown model": "run --out OUT --model vgg",
+    "unknown strategy": "run --out OUT --strategy outliers",
+    "unknown detector": """run --out OUT --strategy-params {"detector":"forest"}""",
+    "strategy parameters not JSON": "run --out OUT --strategy-params detector=knn",
+    "unknown data set": "run --out OUT --dataset minst",
+    "unknown device": "run --out OUT --device gpu",
+    "too many labels": "run --out OUT --rounds 100",
+    "not a number": "run --out OUT --rounds many",
+    "unknown option": "run --out OUT --round 3",
+    "no output folder": "run",
+    "output under a file": "run --out FILE/run",
+    "output is a file": "run --out FILE",
+    "output folder with other files": "run --out .",
+    "unknown command": "runs",
+    "unknown data set to fetch": "data minst",
+    "unknown chapter": "book run chapter_99",
+    "unknown chapter parameter": "book run mnist -p modle cnn",
+    "chapter parameter of the wrong type": "book run mnist -p rounds few",
+    "chapter parameter without value": "book run mnist -p =3",
+}
+
+
+@pytest.mark.parametrize("case", COMMAND_LINE, ids=list(COMMAND_LINE))
+def test_command_line_exits_2_with_one_line(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    line = COMMAND_LINE[case].replace("OUT", "out").replace("FILE", "file")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(line.split())
+    told = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert told.startswith("alod: ")
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_folder_of_another_config_is_refused_and_left_alone(tmp_path, mini):
+    config = alod.ExperimentConfig(model="lenet5", n_initial=20, rounds=0, steps=1)
+    run_experiment(config, tmp_path / "run", data=mini)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    other = alod.ExperimentConfig(model="cnn", n_initial=20, rounds=0, steps=1)
+    with pytest.raises(AlodError, match="model='lenet5' there, 'cnn' asked"):
+        run_experiment(other, tmp_path / "run", data=mini)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+
+
+def test_installed_command_refuses_too(tmp_path):
+    command = [sys.executable, "-m", "alod.cli", "run", "--model", "vgg", "--out", "out"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("alod: unknown model 'vgg'")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,195 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alod
+from alod import AlodError
+from alod.experiment import load_run
+
+TINY = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
+COLUMNS = [
+    "round",
+    "n_labeled",
+    "n_unique",
+    "n_foreign",
+    "n_classes_seen",
+    "test_accuracy",
+    "fit_seconds",
+    "infer_seconds",
+    "query_seconds",
+]
+
+
+def results(folder):
+    """Return queries and history as written, times aside."""
+    history = pd.read_csv(folder / "history.csv")
+    kept = [c for c in history if not c.endswith("_seconds")]
+    return (folder / "queries.csv").read_text(), history[kept].to_csv()
+
+
+def test_run_folder_holds_what_was_promised(tmp_path, mini):
+    out = tmp_path / "deep" / "run"
+    run = alod.run_experiment(TINY, out, data=mini)
+    assert list(run.history) == COLUMNS
+    assert run.history["n_labeled"].tolist() == [20, 30, 40]
+    assert run.history["n_unique"].tolist() == [20, 30, 40]
+    assert list(run.queries) == ["round", "index", "score"]
+    assert run.queries["index"].nunique() == 40
+    assert run.queries["score"].isna().sum() == 20
+    assert json.loads((out / "config.json").read_text()) == asdict(TINY)
+    assert {"versions", "git_commit", "device", "wall_seconds", "config"} <= run.provenance.keys()
+    names = {path.name for path in out.iterdir()}
+    assert names - {".lock"} == {"config.json", "history.csv", "queries.csv", "provenance.json"}
+
+
+def test_reported_accuracy_is_that_of_the_test_set(tmp_path, mini):
+    config = replace(TINY, rounds=0, steps=40)
+    run = alod.run_experiment(config, tmp_path / "run", data=mini)
+    learner = alod.ActiveLearner(
+        mini.images, 10, model="lenet5", steps=40, augment="digits", seed=config.seed
+    )
+    learner.step(20, lambda indices: mini.targets[indices].numpy())
+    right = learner.predict(mini.test_images) == mini.test_targets.numpy()
+    assert run.history["test_accuracy"].tolist() == [right.mean()]
+
+
+def test_finished_run_returns_at_once(tmp_path, mini):
+    alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    rows = []
+    again = alod.run_experiment(TINY, tmp_path / "run", on_round=rows.append)
+    assert rows == []
+    assert len(again.history) == 3
+
+
+def test_same_config_same_queries(tmp_path, mini):
+    for name in "ab":
+        alod.run_experiment(TINY, tmp_path / name, data=mini)
+    assert results(tmp_path / "a") == results(tmp_path / "b")
+
+
+def test_interrupted_at_any_write_it_ends_the_same(tmp_path, mini, monkeypatch):
+    config = replace(TINY, keep_embeddings=True)
+    alod.run_experiment(config, tmp_path / "whole", data=mini)
+    whole = results(tmp_path / "whole")
+    replace_file = Path.replace
+
+    def interrupted_run(folder, at, after):
+        writes = 0
+
+        def cut(self, target):
+            nonlocal writes
+            writes += 1
+            if writes == at and not after:
+                raise KeyboardInterrupt
+            result = replace_file(self, target)
+            if writes == at:
+                raise KeyboardInterrupt
+            return result
+
+        monkeypatch.setattr(Path, "replace", cut)
+        try:
+            alod.run_experiment(config, folder, data=mini)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            monkeypatch.setattr(Path, "replace", replace_file)
+        return False
+
+    cuts = 0
+    for after in (False, True):
+        at = 1
+        while interrupted_run(tmp_path / f"{at}{after}", at, after):
+            folder = tmp_path / f"{at}{after}"
+            run = alod.run_experiment(config, folder, data=mini)
+            assert results(folder) == whole, f"write {at}, after={after}"
+            assert set(run.embeddings) >= {"before", "first", "last", "predictions"}
+            cuts += 1
+            at += 1
+    assert cuts >= 20  # two cuts at each of a dozen writes
+
+
+def test_killed_run_ends_the_same(tmp_path):
+    arguments = "--model lenet5 --n-initial 20 --n-query 10 --rounds 4 --steps 3 --device cpu"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "alod.cli", "run", *arguments.split(), "--out"]
+
+    def start(folder):
+        return subprocess.Popen(
+            [*command, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    killed = start(tmp_path / "killed")
+    for line in killed.stdout:
+        if line.split()[0] == "1":
+            break
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert (tmp_path / "killed" / "checkpoint.pt").exists()
+    with pytest.raises(AlodError, match="no finished run"):
+        load_run(tmp_path / "killed")
+    for name in ("killed", "whole"):
+        process = start(tmp_path / name)
+        output = process.communicate()[0]
+        assert process.returncode == 0
+        assert "finished" in output
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+def test_kept_embeddings_are_those_of_the_pool(tmp_path, mini):
+    run = alod.run_experiment(replace(TINY, keep_embeddings=True), tmp_path / "run", data=mini)
+    kept = run.embeddings
+    assert kept["before"].shape == kept["first"].shape == kept["last"].shape == (600, 84)
+    assert not np.allclose(kept["first"], kept["last"])
+    right = kept["test_predictions"] == mini.test_targets.numpy()
+    assert right.mean() == run.history["test_accuracy"].iloc[-1]
+    plain = alod.run_experiment(TINY, tmp_path / "plain", data=mini)
+    with pytest.raises(AlodError, match="keep_embeddings=True"):
+        _ = plain.embeddings
+
+
+def test_full_set_config_buys_every_label_once(tmp_path, mini):
+    config = replace(TINY, steps=5).full_set(600, epochs=2)
+    assert config.steps == 18
+    run = alod.run_experiment(config, tmp_path / "run", data=mini)
+    assert run.history["n_labeled"].tolist() == [600]
+
+
+def test_curves_of_runs_stack(tmp_path, mini):
+    runs = [
+        alod.run_experiment(replace(TINY, strategy=s, seed=i), tmp_path / s, data=mini)
+        for i, s in enumerate(["random", "margin"])
+    ]
+    table = pd.concat([run.curve for run in runs])
+    assert len(table) == 6
+    assert set(table["strategy"]) == {"random", "margin"}
+    assert set(COLUMNS) <= set(table)
+
+
+def test_seed_fixes_initial_set_and_weights_for_every_strategy(tmp_path, mini):
+    first = []
+    for strategy in ("random", "margin", "outlier"):
+        config = replace(TINY, strategy=strategy, rounds=0)
+        run = alod.run_experiment(config, tmp_path / strategy, data=mini)
+        first.append((run.queries["index"].tolist(), run.history["test_accuracy"].tolist()))
+    assert first[0] == first[1] == first[2]
+
+
+def test_unreadable_checkpoint_says_how_to_go_on(tmp_path, mini):
+    out = tmp_path / "run"
+    alod.run_experiment(TINY, out, data=mini)
+    (out / "checkpoint.pt").write_bytes(b"cut off")
+    with pytest.raises(AlodError, match="delete it"):
+        alod.run_experiment(TINY, out, data=mini)
+
+
+def test_config_hash_tells_configs_apart():
+    assert TINY.hash() == replace(TINY).hash()
+    assert TINY.hash() != replace(TINY, seed=1).hash()

@@ -1,0 +1,208 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import alod
+from alod import AlodError
+from alod.learner import dataset_indices
+
+
+@pytest.fixture
+def learner(mini):
+    return alod.ActiveLearner(mini.images, 10, model="lenet5", steps=30, seed=1)
+
+
+def go(learner, mini, k, rounds=1):
+    for _ in range(rounds):
+        learner.step(k, lambda indices: mini.targets[indices].numpy())
+
+
+def test_first_query_is_the_initial_selection(learner, mini):
+    asked = learner.query(30)
+    assert asked.dtype == np.int64
+    assert len(set(asked.tolist())) == 30
+    assert set(mini.targets[asked].tolist()) >= set(range(9))
+
+
+def test_rounds_make_it_better_and_never_ask_twice(learner, mini):
+    accuracy, asked = [], []
+    for _ in range(3):
+        selection = learner.step(40, lambda indices: mini.targets[indices].numpy())
+        asked += selection.indices.tolist()
+        right = learner.predict(mini.test_images) == mini.test_targets.numpy()
+        accuracy.append(right.mean())
+    assert len(set(asked)) == 120
+    assert sorted(asked) == learner.labeled.tolist()
+    assert accuracy[-1] > accuracy[0] > 0.3
+
+
+def test_asked_twice_in_the_same_state_it_asks_the_same(learner, mini):
+    go(learner, mini, 30)
+    assert np.array_equal(learner.query(20), learner.query(20))
+
+
+def test_same_seed_same_questions_other_seed_others(mini):
+    def questions(seed):
+        learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=5, seed=seed)
+        go(learner, mini, 30, rounds=2)
+        return learner.labeled.tolist()
+
+    assert questions(1) == questions(1)
+    assert questions(1) != questions(2)
+
+
+def test_pool_and_data_set_positions_translate(learner, mini):
+    go(learner, mini, 30)
+    pool = learner.pool
+    assert dataset_indices(pool, np.array([0, 3])).tolist() == [pool[0], pool[3]]
+    view = learner.view()
+    expected = torch.as_tensor(learner.embed(mini.images[pool[:5]]))
+    torch.testing.assert_close(view.pool_embeddings[:5], expected, atol=0.05, rtol=0.05)
+
+
+def test_foreign_and_skipped_images_leave_the_pool(learner, mini):
+    asked = learner.query(20)
+    learner.teach(asked[:15], np.where(np.arange(15) < 3, -1, mini.targets[asked[:15]]))
+    learner.skip(asked[15:])
+    learner.fit()
+    assert len(learner.labeled) == 12
+    assert sorted(learner.foreign) == sorted(asked[:3])
+    assert not set(asked) & set(learner.pool)
+    assert learner.view().foreign_embeddings.shape == (3, 84)
+    assert not set(learner.query(50)) & set(asked)
+
+
+def test_the_whole_pool_can_be_asked(mini):
+    learner = alod.ActiveLearner(mini.images[:30], 10, model="lenet5", steps=3)
+    go(learner, mini, 20)
+    go(learner, mini, 10)
+    assert len(learner.pool) == 0
+    with pytest.raises(AlodError, match="images left in the pool"):
+        learner.query(1)
+
+
+def test_user_strategy_is_called_with_a_view_and_its_parameters(mini):
+    seen = {}
+
+    def first_images(view, k, rng, offset=0):
+        seen.update(logits=view.pool_logits.shape, samples=view.mc_logits(2).shape)
+        return np.arange(offset, offset + k), np.zeros(k)
+
+    learner = alod.ActiveLearner(
+        mini.images,
+        10,
+        model="lenet5",
+        steps=3,
+        strategy=first_images,
+        strategy_params={"offset": 2},
+    )
+    go(learner, mini, 30)
+    assert learner.query(5).tolist() == learner.pool[2:7].tolist()
+    assert seen == {"logits": (570, 10), "samples": (2, 570, 10)}
+
+
+def test_user_strategy_that_breaks_its_contract_is_refused(mini):
+    learner = alod.ActiveLearner(
+        mini.images,
+        10,
+        model="lenet5",
+        steps=3,
+        strategy=lambda view, k, rng: (np.zeros(k, dtype=int), np.zeros(k)),
+    )
+    go(learner, mini, 30)
+    with pytest.raises(AlodError, match="an image twice"):
+        learner.query(5)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU())
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, images):
+        embedding = self.body(images)
+        return embedding, self.head(embedding)
+
+
+def test_user_model_learns(mini):
+    learner = alod.ActiveLearner(mini.images, 10, model=TwoHeads(), steps=60)
+    go(learner, mini, 100)
+    assert (learner.predict(mini.test_images) == mini.test_targets.numpy()).mean() > 0.5
+
+
+@pytest.mark.parametrize("mode", ["warm", "scratch", "shrink_perturb"])
+def test_every_training_mode_goes_round(mini, mode):
+    learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=20, training_mode=mode)
+    go(learner, mini, 50, rounds=2)
+    assert (learner.predict(mini.test_images) == mini.test_targets.numpy()).mean() > 0.3
+
+
+def test_memory_mapped_pool_gives_the_same_questions(mini, tmp_path):
+    path = tmp_path / "pool.npy"
+    np.save(path, mini.images.numpy())
+    asked = []
+    for pool in (mini.images, np.load(path, mmap_mode="r")):
+        learner = alod.ActiveLearner(pool, 10, model="lenet5", steps=5)
+        go(learner, mini, 30, rounds=2)
+        asked.append(learner.labeled.tolist())
+    assert asked[0] == asked[1]
+
+
+def test_saved_learner_goes_on_as_if_nothing_had_happened(learner, mini, tmp_path):
+    go(learner, mini, 30)
+    pending = learner.query(10)
+    learner.save(tmp_path / "learner.pt")
+    loaded = alod.ActiveLearner.load(tmp_path / "learner.pt")
+    for one in (learner, loaded):
+        one.teach(pending, mini.targets[pending])
+        one.fit()
+    assert np.array_equal(learner.query(20), loaded.query(20))
+    assert np.array_equal(learner.predict(mini.test_images), loaded.predict(mini.test_images))
+
+
+def test_saved_learner_needs_what_a_file_cannot_hold(mini, tmp_path):
+    path = tmp_path / "learner.pt"
+    alod.ActiveLearner(mini.images, 10, model=TwoHeads(), strategy=lambda view, k, rng: None).save(
+        path
+    )
+    with pytest.raises(AlodError, match="does not hold its model, strategy"):
+        alod.ActiveLearner.load(path)
+    with pytest.raises(AlodError, match="other images"):
+        alod.ActiveLearner.load(
+            path, mini.images[1:], model=TwoHeads(), strategy=lambda view, k, rng: None
+        )
+    (tmp_path / "junk.pt").write_bytes(b"junk")
+    with pytest.raises(AlodError, match="no saved learner"):
+        alod.ActiveLearner.load(tmp_path / "junk.pt")
+
+
+def test_refused_answers_change_nothing(learner, mini):
+    asked = learner.query(10)
+    state = learner.answers.copy()
+    for indices, labels in [
+        (asked, mini.targets[asked].numpy() + 10),
+        (asked, np.full(10, -2)),
+        (asked, mini.targets[asked][:9]),
+        (asked, np.full(10, 1.0)),
+        (np.append(asked[:9], asked[0]), mini.targets[asked]),
+        (np.setdiff1d(np.arange(600), asked)[:10], mini.targets[asked]),
+        (np.array([600]), np.array([1])),
+        (np.array([0.5]), np.array([1])),
+    ]:
+        with pytest.raises(AlodError):
+            learner.teach(indices, labels)
+    assert np.array_equal(learner.answers, state)
+    learner.teach(asked, mini.targets[asked])
+    with pytest.raises(AlodError, match="not waiting for an answer"):
+        learner.teach(asked, mini.targets[asked])
+
+
+def test_order_of_calls_is_told(learner, mini):
+    with pytest.raises(AlodError, match="teach\\(\\) the answers"):
+        learner.fit()
+    asked = learner.query(10)
+    learner.teach(asked, mini.targets[asked])
+    with pytest.raises(AlodError, match="call fit\\(\\)"):
+        learner.query(10)
