@@ -909,9 +909,11 @@ def _draw_levels(
     fig: go.Figure, levels: list[tuple[Any, float, str]], colors: dict[Any, str], width: list[float]
 ) -> None:
     """Draw baselines: one is named on its line, more in the legend, models' own once for all."""
-    name = ""
-    for label, value, color in levels:
-        name = f"{_display(label)}, all labels" if label in colors else str(label)
+    names = [
+        f"{_display(label)}, all labels" if label in colors else str(label)
+        for label, _, _ in levels
+    ]
+    for name, (label, value, color) in zip(names, levels, strict=True):
         line = {"color": color, "width": 1.5, "dash": "dash"}
         fig.add_trace(
             go.Scatter(
@@ -934,7 +936,7 @@ def _draw_levels(
             xanchor="left",
             y=value,
             yanchor="bottom",
-            text=f"{name}: {value:.1%}",
+            text=f"{names[0]}: {value:.1%}",
             font={"color": color, "size": 12},
             showarrow=False,
         )
