@@ -368,16 +368,14 @@ def run_chapter(
             check=False,
         )
         if process.returncode != 0:
-            raise ChapterFailed(name, _error_in(executed) or process.stderr or "papermill failed")
+            error = _error_in(executed) or process.stderr or "papermill failed"
+            raise ChapterFailed(f"chapter {name} failed\n{error}")
         write_atomically(out, executed.read_bytes())
     return out
 
 
 class ChapterFailed(RuntimeError):  # noqa: N818
     """A chapter's cell raised; the message holds the cell and its traceback."""
-
-    def __init__(self, name: str, error: str) -> None:
-        super().__init__(f"chapter {name} failed\n{error}")
 
 
 def _own_kernel(scratch: Path) -> dict[str, str]:
@@ -502,7 +500,7 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
     with ThreadPoolExecutor(jobs) as pool:
         errors = [error for error in pool.map(execute, notebooks) if error]
     if errors:
-        raise ChapterFailed(f"({len(errors)} of {len(notebooks)})", "\n\n".join(errors))
+        raise ChapterFailed("\n\n".join(errors))
 
 
 def _drop_widgets(notebook: Path) -> None:
