@@ -26,10 +26,23 @@ _HOME = {
     "Run": "alod.experiment",
     "run_experiment": "alod.experiment",
 }
-_MODULES = frozenset(
-    "book coreset data detectors evaluation experiment figures geometry initial learner models "
-    "projection provenance strategies training".split()
-)
+_MODULES = {
+    "book",
+    "coreset",
+    "data",
+    "detectors",
+    "evaluation",
+    "experiment",
+    "figures",
+    "geometry",
+    "initial",
+    "learner",
+    "models",
+    "projection",
+    "provenance",
+    "strategies",
+    "training",
+}
 
 __all__ = [
     "ActiveLearner",

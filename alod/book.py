@@ -26,6 +26,7 @@ from alod.files import write_atomically
 from alod.provenance import provenance
 
 SCALES = ("quick", "full")
+SLOW = ("model_comparison", "intro")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _PLOTLY = "application/vnd.plotly.v1+json"
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
@@ -65,14 +66,20 @@ _CARD = ["output", "text_html"]  # the classes by which the theme knows an outpu
 
 
 def _figure_html(content: str | Mapping[str, Any]) -> str:
-    """Return a figure as a div and its script, labeled by the figure's title for screen readers."""
+    """Return a figure as a div and its script, labeled for screen readers.
+
+    The label is the figure's own text, ``layout.meta["alt"]``, else its title.
+    """
     from html import escape
 
     import plotly.io
 
     figure = json.loads(content) if isinstance(content, str) else dict(content)
-    title = figure.get("layout", {}).get("title", {})
+    layout = figure.get("layout", {})
+    title = layout.get("title", {})
     text = title.get("text", "") if isinstance(title, dict) else str(title)
+    meta = layout.get("meta")
+    text = meta.get("alt", text) if isinstance(meta, dict) else text
     label = escape(re.sub(r"<[^>]*>", " ", text or "figure").strip(), quote=True)
     drawing = plotly.io.to_html(
         figure,
@@ -496,9 +503,11 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
         print(f"{name:<24}{outcome:<8}{time.perf_counter() - start:7.1f} s", flush=True)
         return error
 
+    # The slowest first, so that nothing waits for it at the end.
+    order = sorted(notebooks, key=lambda name: name not in SLOW)
     print(f"executing {len(notebooks)} chapters at {scale} scale, {jobs} at a time", flush=True)
     with ThreadPoolExecutor(jobs) as pool:
-        errors = [error for error in pool.map(execute, notebooks) if error]
+        errors = [error for error in pool.map(execute, order) if error]
     if errors:
         raise ChapterFailed("\n\n".join(errors))
 

@@ -7,7 +7,9 @@ Every model takes float32 images (N, C, H, W) in [0, 1], normalizes them itself 
 from collections.abc import Callable
 
 import torch
+import torch.fx
 from torch import Tensor, nn
+from torch.nn import functional
 
 from alod.errors import AlodError, check_count, check_name
 
@@ -32,6 +34,20 @@ class Normalize(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return images (N, C, H, W) of the same shape, normalized."""
         return (images - self.mean) / self.std
+
+
+@torch.fx.wrap  # tracing must not look inside: it cannot branch on a shape
+def pool_to_five(maps: Tensor) -> Tensor:
+    """Average maps (N, C, H, W) down to 5×5; images of 28×28 arrive at that size already."""
+    return maps if maps.shape[-2:] == (5, 5) else functional.adaptive_avg_pool2d(maps, 5)
+
+
+class PoolToFive(nn.Module):
+    """Let images of other sizes than 28×28 in; see :func:`pool_to_five`."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (N, C, 5, 5)."""
+        return pool_to_five(maps)
 
 
 class CNN(nn.Module):
@@ -61,7 +77,7 @@ class CNN(nn.Module):
             nn.BatchNorm2d(64),
             nn.MaxPool2d(2),
             nn.ReLU(),
-            nn.AdaptiveAvgPool2d(5),  # the identity at 28×28; lets other sizes in
+            PoolToFive(),
             nn.Flatten(),
             nn.Linear(1600, 128),
             nn.ReLU(),
@@ -99,7 +115,7 @@ class LeNet5(nn.Module):
             nn.Conv2d(6, 16, 5),
             nn.Tanh(),
             nn.MaxPool2d(2),
-            nn.AdaptiveAvgPool2d(5),
+            PoolToFive(),
             nn.Flatten(),
             nn.Linear(400, 120),
             nn.Tanh(),

@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyod.models.knn import KNN as PyodKNN
+from pyod.models.knn import KNN as PyodKNN  # noqa: N811
 from pyod.models.lof import LOF
 
 from alod import AlodError, detectors
