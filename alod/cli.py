@@ -121,7 +121,11 @@ def book_run(
     from alod import book
 
     pairs = dict(_pair(text) for text in parameter or [])
-    print(book.run_chapter(chapter, pairs, out))
+    try:
+        print(book.run_chapter(chapter, pairs, out))
+    except book.ChapterFailed as failure:
+        print(failure, file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _pair(text: str) -> tuple[str, str]:
