@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
+from pandas.io.formats.style import Styler
 from PIL import Image
 from plotly.subplots import make_subplots
 
@@ -787,6 +788,29 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
 
 
 # --- curves -----------------------------------------------------------------------------------
+
+
+def table(frame: pd.DataFrame, caption: str = "") -> Styler:
+    """Show a table with its caption, as the book shows all of them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The index names the rows; floats are shown with one decimal, text as it is.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Displays as HTML in a notebook.
+    """
+    frame = frame.rename_axis(index=None, columns=None)
+    return (
+        frame.style.format(precision=1, escape="html")
+        .set_caption(caption)
+        .set_table_attributes('class="dataframe alod-table"')
+    )
 
 
 def _summary(curves: pd.DataFrame | Mapping[str, pd.DataFrame], by: str) -> pd.DataFrame:
