@@ -1,13 +1,24 @@
 """Distances between embeddings, and the greedy selections built on them, in bounded memory."""
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-# Entries of one block of a distance matrix: 64 MB of float32.
-BLOCK = 16_000_000
+# Entries of one block of a distance matrix: 8 MB of float32 stay in a processor's cache, blocks
+# eight times as large cost three times the time (benchmarks/README.md).
+BLOCK = 2_000_000
+# Above this many points, clusters and kernel coverage are computed on a random sample of as many.
+SAMPLE = 100_000
+# Points that stand for all in the coverage that :func:`max_herding` maximizes.
+REFERENCE = 10_000
+# Typicality as published: neighbors, the most clusters, and what counts as a cluster (Hacohen et
+# al. 2022 and their code).
+TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
 
 
 def normalize(embeddings: Tensor) -> Tensor:
@@ -39,7 +50,7 @@ def squared_distances(points: Tensor, others: Tensor) -> Tensor:
     Tensor
         float32 (N, M), never negative; off by rounding, about 1e-6 times the squared norms.
     """
-    squares = points.square().sum(1, keepdim=True) + others.square().sum(1)
+    squares = squared_lengths(points)[:, None] + squared_lengths(others)
     return torch.addmm(squares, points, others.T, alpha=-2).clamp_(min=0)
 
 
@@ -62,23 +73,110 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
     """
     # Around zero, the matrix product loses fewer digits.
     center = others.mean(0)
-    points, others = points - center, others - center
+    others = others - center
+    lengths = squared_lengths(others)
     distances = points.new_empty(len(points), k)
     neighbors = torch.empty(len(points), k, dtype=torch.int64, device=points.device)
     rows = max(1, BLOCK // max(len(others), k * points.shape[1]))
     for start in range(0, len(points), rows):
-        block = points[start : start + rows]
-        found = squared_distances(block, others).topk(k, dim=1, largest=False).indices
+        block = points[start : start + rows] - center
+        # Squared distances, less what is the same for all of a point's neighbors.
+        rank = torch.addmm(lengths, block, others.T, alpha=-2)
+        if k == 1:  # a third of topk's time
+            found = rank.min(dim=1, keepdim=True).indices
+        else:
+            found = rank.topk(k, dim=1, largest=False).indices
         # Taken anew from the differences: the matrix product loses digits where points are close.
-        exact = (block[:, None] - others[found]).square().sum(2)
+        exact = torch.linalg.vector_norm(block[:, None] - others[found], dim=2)
         order = exact.argsort(dim=1)
-        distances[start : start + rows] = exact.gather(1, order).sqrt()
+        distances[start : start + rows] = exact.gather(1, order)
         neighbors[start : start + rows] = found.gather(1, order)
     return distances, neighbors
 
 
+def squared_lengths(points: Tensor) -> Tensor:
+    """Return the squared Euclidean length of each row.
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D).
+
+    Returns
+    -------
+    Tensor
+        float32 (N,).
+    """
+    # A norm needs no copy of the points, as squares do.
+    return torch.linalg.vector_norm(points, dim=1).square()
+
+
+def distances_to_rows(points: Tensor) -> Callable[[Tensor], Tensor]:
+    """Prepare squared distances from some of the points to all, each through one matrix product.
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D).
+
+    Returns
+    -------
+    callable
+        ``rows -> float32 (R, N)`` for int64 ``rows`` (R,): squared Euclidean distances, never
+        negative. Below 1e-6 of the squared lengths of both points they are rounding, and 0.
+    """
+    points = points - points.mean(0)
+    return distances_by_product(squared_lengths(points), lambda rows: points[rows] @ points.T)
+
+
+def distances_by_product(
+    lengths: Tensor, product: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """Prepare squared distances between vectors that are known by their inner products alone.
+
+    Parameters
+    ----------
+    lengths : Tensor
+        float32 (N,), squared lengths.
+    product : callable
+        ``rows -> float32 (R, N)``, inner products of some with all.
+
+    Returns
+    -------
+    callable
+        As :func:`distances_to_rows` returns.
+    """
+
+    def to_rows(rows: Tensor) -> Tensor:
+        both = lengths[rows, None] + lengths
+        squared = torch.sub(both, product(rows), alpha=2)
+        return squared.masked_fill_(squared <= both.mul_(1e-6), 0.0)
+
+    return to_rows
+
+
+def sample(n: int, at_most: int, rng: Generator) -> np.ndarray:
+    """Draw positions without replacement where there are too many.
+
+    Parameters
+    ----------
+    n : int
+        Positions there are.
+    at_most : int
+        Positions wanted.
+    rng : numpy.random.Generator
+        Draws; untouched if n <= at_most.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (min(n, at_most),), ascending.
+    """
+    return np.arange(n) if n <= at_most else np.sort(rng.choice(n, at_most, replace=False))
+
+
 def kmeans_plus_plus(
-    points: Tensor, k: int, rng: Generator, weights: Tensor | None = None
+    points: Tensor, k: int, rng: Generator, weights: Tensor | None = None, trials: int = 1
 ) -> np.ndarray:
     """Draw k points far from each other: the next with probability weight × squared distance.
 
@@ -95,6 +193,8 @@ def kmeans_plus_plus(
         Draws.
     weights : Tensor, optional
         float (N,), not negative; all 1 by default.
+    trials : int
+        Draws for each point, of which the one is kept that leaves least weight × squared distance.
 
     Returns
     -------
@@ -103,20 +203,62 @@ def kmeans_plus_plus(
         drawn from the copies by weight.
     """
     weight = torch.ones(len(points), device=points.device) if weights is None else weights.float()
+    return draw_apart(distances_to_rows(points), weight, k, rng, trials=trials)
+
+
+def draw_apart(
+    distances_to: Callable[[Tensor], Tensor],
+    weight: Tensor,
+    k: int,
+    rng: Generator,
+    first: int | None = None,
+    trials: int = 1,
+) -> np.ndarray:
+    """Draw as :func:`kmeans_plus_plus` does, by distances instead of points.
+
+    Parameters
+    ----------
+    distances_to : callable
+        ``rows -> float32 (R, N)``, squared distances from some of the points to all.
+    weight : Tensor
+        float32 (N,), not negative.
+    k : int
+        Points to draw, 1 <= k <= N.
+    rng : numpy.random.Generator
+        Draws.
+    first : int, optional
+        The first point; drawn by weight by default.
+    trials : int
+        Draws for each point but the first, the best is kept.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (k,), distinct rows in the order drawn.
+    """
     distance = torch.ones_like(weight)
     free = torch.ones_like(weight, dtype=torch.bool)
     chosen = np.empty(k, dtype=np.int64)
     for i in range(k):
-        mass = weight * distance * free
-        if mass.sum() <= 0:
-            mass = weight * free if (weight * free).sum() > 0 else free.float()
-        cumulative = mass.double().cumsum(0)
-        # (0, 1]: a point without mass is never the first to reach the mark.
-        mark = (1 - rng.random()) * cumulative[-1]
-        chosen[i] = pick = int(torch.searchsorted(cumulative, mark))
+        if i == 0 and first is not None:
+            picks = torch.tensor([first], device=weight.device)
+        else:
+            mass = weight * distance * free
+            if mass.sum() <= 0:
+                mass = weight * free if (weight * free).sum() > 0 else free.float()
+            cumulative = mass.double().cumsum(0)
+            # (0, 1]: a point without mass is never the first to reach the mark.
+            marks = 1 - rng.random(1 if i == 0 else trials)
+            picks = torch.searchsorted(
+                cumulative, torch.as_tensor(marks, device=weight.device) * cumulative[-1]
+            )
+        distances = distances_to(picks)
+        if i > 0:
+            distances = torch.minimum(distances, distance)
+        best = int((distances @ weight).argmin()) if len(picks) > 1 else 0
+        distance = distances[best]
+        chosen[i] = pick = int(picks[best])
         free[pick] = False
-        from_pick = (points - points[pick]).square().sum(1)
-        distance = from_pick if i == 0 else torch.minimum(distance, from_pick)
     return chosen
 
 
@@ -144,9 +286,7 @@ def k_center(
         float (k,), squared distance at which each was taken, never increasing; infinite for a first
         point drawn at random.
     """
-    # Ties are broken by the order of a random permutation: argmax takes the first.
-    shuffle = torch.as_tensor(rng.permutation(len(points)), device=points.device)
-    points = points[shuffle]
+    distances_to = distances_to_rows(points)
     if covered is None or len(covered) == 0:
         distance = points.new_full((len(points),), float("inf"))
     else:
@@ -154,8 +294,222 @@ def k_center(
     taken = np.empty(k, dtype=np.int64)
     radius = np.empty(k)
     for i in range(k):
-        pick = int(distance.argmax())
-        taken[i], radius[i] = pick, float(distance[pick])
-        distance = torch.minimum(distance, (points - points[pick]).square().sum(1))
+        radius[i] = farthest = float(distance.max())
+        ties = torch.nonzero(distance == farthest)[:, 0]
+        pick = ties[rng.integers(len(ties))]
+        taken[i] = int(pick)
+        distance = torch.minimum(distance, distances_to(pick[None])[0])
         distance[taken[: i + 1]] = -1.0
-    return shuffle.cpu().numpy()[taken], radius
+    return taken, radius
+
+
+def k_means(
+    points: Tensor, k: int, rng: Generator, weights: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster points around k centers of least squared distance (Lloyd 1982).
+
+    scikit-learn's KMeans from one seeding. More than 100,000 points are clustered by a random
+    sample of as many.
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D).
+    k : int
+        Clusters, 1 <= k <= min(N, 100,000).
+    rng : numpy.random.Generator
+        Draws the seeds.
+    weights : Tensor, optional
+        float (N,), positive; all 1 by default.
+
+    Returns
+    -------
+    labels : numpy.ndarray
+        int64 (N,), 0 to k - 1; where fewer than k points differ, some are missing.
+    distances : numpy.ndarray
+        float32 (N,), Euclidean, to the center of the own cluster.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    few = sample(len(points), SAMPLE, rng)
+    fitted = points if len(few) == len(points) else points[few]
+    weight = None if weights is None else weights[few]
+    # The best of some draws for each seed, as scikit-learn does, but in one matrix product: its own
+    # seeding takes longer than all the rest.
+    rows = kmeans_plus_plus(fitted, k, rng, weight, trials=2 + int(np.log(k)))
+    seeds = fitted[rows].cpu().numpy()
+    # One seeding and 20 steps: more of either gains less than 1 % (benchmarks/README.md).
+    model = KMeans(k, init=seeds, n_init=1, max_iter=20)
+    with warnings.catch_warnings():
+        # Copies among the points leave clusters empty, which callers expect.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(
+            fitted.cpu().numpy(), sample_weight=None if weight is None else weight.cpu().numpy()
+        )
+    centers = torch.as_tensor(model.cluster_centers_, dtype=points.dtype, device=points.device)
+    distances, labels = nearest(points, centers)
+    return labels[:, 0].cpu().numpy(), distances[:, 0].cpu().numpy()
+
+
+def k_means_representatives(
+    points: Tensor, k: int, rng: Generator, weights: Tensor | None = None
+) -> np.ndarray:
+    """Take the point nearest to each of k k-means centers.
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D).
+    k : int
+        Points to take, 1 <= k <= N.
+    rng : numpy.random.Generator
+        Draws the seeds, the order, and points for the clusters that copies leave empty.
+    weights : Tensor, optional
+        float (N,), positive, as :func:`k_means` takes them.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (k,), distinct rows in random order.
+    """
+    labels, distances = k_means(points, k, rng, weights)
+    order = np.lexsort((distances, labels))
+    # The first of each cluster in that order is the one nearest to its center.
+    chosen = order[np.unique(labels[order], return_index=True)[1]]
+    if len(chosen) < k:  # duplicates among the points left clusters empty
+        others = np.setdiff1d(np.arange(len(points)), chosen)
+        chosen = np.concatenate([chosen, rng.choice(others, k - len(chosen), replace=False)])
+    return rng.permutation(chosen)
+
+
+def typical_points(
+    points: Tensor, k: int, rng: Generator, covered: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the most typical point of each of the k largest clusters that hold nothing covered.
+
+    Typicality is the inverse mean distance to the 20 nearest points of the cluster (to half of the
+    cluster where it is small). As many clusters as points covered and wanted, at most 500; those
+    with the fewest covered points come first, the larger before the smaller, those of five points
+    or fewer last. Where there are fewer clusters than points wanted, each gives its next most
+    typical in turn. Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite
+    strategies suit high and low budgets".
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D); of more than 100,000, a random sample of as many is considered.
+    k : int
+        Points to take, 1 <= k <= min(N, 100,000).
+    rng : numpy.random.Generator
+        Draws the clusters' seeds.
+    covered : Tensor, optional
+        float32 (M, D), points that are covered already.
+
+    Returns
+    -------
+    indices : numpy.ndarray
+        int64 (k,), distinct rows.
+    typicality : numpy.ndarray
+        float64 (k,), inverse distances, positive.
+    """
+    few = sample(len(points), max(SAMPLE, k), rng)
+    points = points if len(few) == len(points) else points[few]
+    known = points.new_empty(0, points.shape[1]) if covered is None else covered
+    n_clusters = min(len(known) + k, MAX_CLUSTERS, len(known) + len(points))
+    labels, _ = k_means(torch.cat([points, known]), n_clusters, rng)
+    labels, covered_labels = np.split(labels, [len(points)])
+    sizes = np.bincount(labels, minlength=n_clusters)
+    n_covered = np.bincount(covered_labels, minlength=n_clusters)
+    queue = np.lexsort((-sizes, n_covered, sizes < MIN_CLUSTER))
+    rank = np.empty(n_clusters, dtype=np.int64)
+    rank[queue] = np.arange(n_clusters)
+    # Only clusters that are asked need typicality: as many as hold k points.
+    enough = 1 + np.searchsorted(np.minimum(1, sizes[queue]).cumsum(), k)
+    members = np.split(np.argsort(labels, kind="stable"), sizes.cumsum()[:-1])
+    typicality = np.zeros(len(points))
+    turn = np.zeros(len(points), dtype=np.int64)
+    asked = np.zeros(len(points), dtype=bool)
+    for cluster in queue[:enough]:
+        inside = members[cluster]
+        if len(inside):
+            typicality[inside] = _typicality(points[inside])
+            turn[inside] = np.argsort(np.argsort(-typicality[inside], kind="stable"))
+            asked[inside] = True
+    order = np.lexsort((rank[labels], turn, ~asked))[:k]
+    return few[order], typicality[order]
+
+
+def _typicality(points: Tensor) -> np.ndarray:
+    """Return the inverse mean distance of each point to its neighbors among the same points."""
+    k = min(TYPICAL_NEIGHBORS, len(points) // 2)
+    if k == 0:  # a point alone
+        return np.ones(len(points))
+    # Each finds itself first, at distance 0.
+    distances = nearest(points, points, k + 1)[0].double().sum(1) / k
+    return (1 / (distances + 1e-5)).cpu().numpy()
+
+
+def max_herding(
+    points: Tensor, k: int, rng: Generator, gamma: float, covered: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take, k times, the point that adds most to the coverage of all points.
+
+    A point is covered by the greatest of its kernels exp(-gamma × squared distance) to what is
+    covered or taken; coverage is the mean over all, for which at most 10,000 of them stand. Greedy,
+    so within 1 - 1/e of the best there is. Source: Bae, Noh & Sutherland 2024, "Generalized
+    coverage for more robust low-budget active learning".
+
+    Parameters
+    ----------
+    points : Tensor
+        float32 (N, D); of more than 100,000, a random sample of as many may be taken.
+    k : int
+        Points to take, 1 <= k <= min(N, 100,000).
+    rng : numpy.random.Generator
+        Draws the samples, where there are any; nothing else is random.
+    gamma : float
+        Of the kernel, positive.
+    covered : Tensor, optional
+        float32 (M, D), points that are covered already.
+
+    Returns
+    -------
+    indices : numpy.ndarray
+        int64 (k,), distinct rows.
+    gains : numpy.ndarray
+        float64 (k,), what each added to the coverage, in [0, 1], never increasing.
+    """
+    reference = points[sample(len(points), REFERENCE, rng)]
+    few = sample(len(points), max(SAMPLE, k), rng)
+    candidates = points if len(few) == len(points) else points[few]
+    coverage = points.new_zeros(len(reference))
+    if covered is not None and len(covered):
+        coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())
+    gain = _coverage_between(candidates, reference, gamma, coverage, torch.ones_like(coverage))
+    taken = np.empty(k, dtype=np.int64)
+    gains = np.empty(k)
+    for i in range(k):
+        taken[i] = pick = int(gain.argmax())
+        gains[i] = max(0.0, float(gain[pick])) / len(reference)
+        kernel = torch.exp(-gamma * squared_distances(reference, candidates[pick, None])[:, 0])
+        # Only reference points that the pick covers better than before change what others add.
+        better = kernel > coverage
+        old, new = coverage[better], kernel[better]
+        gain -= _coverage_between(candidates, reference[better], gamma, old, new)
+        coverage[better] = new
+        gain[taken[: i + 1]] = -torch.inf
+    return few[taken], gains
+
+
+def _coverage_between(
+    points: Tensor, reference: Tensor, gamma: float, low: Tensor, high: Tensor
+) -> Tensor:
+    """Sum over the reference how far each point's kernel reaches from `low` up to `high`."""
+    reach = torch.empty(len(points), dtype=torch.float64, device=points.device)
+    rows = max(1, BLOCK // max(1, len(reference)))
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows]
+        kernel = squared_distances(block, reference).mul_(-gamma).exp_()
+        reach[start : start + rows] = kernel.clamp_(low, high).sub_(low).sum(1)
+    return reach

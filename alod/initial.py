@@ -67,19 +67,7 @@ def kmeans(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     k-means spreads the centers by density, so every kind of image is there and typical ones stand
     for it. Source: Arthur & Vassilvitskii 2007 for the seeding, Lloyd 1982 for the rest.
     """
-    from sklearn.cluster import KMeans
-
-    # Seeds drawn by k-means++ from our own generator: scikit-learn's own would try log(n) per seed.
-    seeds = points[geometry.kmeans_plus_plus(points, n, rng)].numpy()
-    model = KMeans(n, init=seeds, n_init=1, max_iter=20).fit(points.numpy())
-    distances = np.linalg.norm(points.numpy() - model.cluster_centers_[model.labels_], axis=1)
-    order = np.lexsort((distances, model.labels_))
-    # The first of each cluster in that order is the one nearest to its center.
-    chosen = order[np.unique(model.labels_[order], return_index=True)[1]]
-    if len(chosen) < n:  # duplicates in the pool left clusters empty
-        others = np.setdiff1d(np.arange(len(points)), chosen)
-        chosen = np.concatenate([chosen, rng.choice(others, n - len(chosen), replace=False)])
-    return rng.permutation(chosen)
+    return geometry.k_means_representatives(points, n, rng)
 
 
 def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
@@ -89,23 +77,56 @@ def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     Smola 2010, "Super-samples from kernel herding". Gaussian kernel, median heuristic; the pool's
     mean is taken over at most 10,000 of its images. Nothing is random but that sample.
     """
-    reference = points[_sample(len(points), rng)]
+    reference = points[geometry.sample(len(points), REFERENCE, rng)]
     gamma = 1 / (2 * _median_square(reference))
     pool_mean = _kernel_mean(points, reference, gamma)
+    distances_to = geometry.distances_to_rows(points)
     chosen_sum = torch.zeros(len(points))
     chosen = np.empty(n, dtype=np.int64)
     for i in range(n):
         gain = pool_mean - chosen_sum / (i + 1)
         gain[chosen[:i]] = -torch.inf
         chosen[i] = pick = int(gain.argmax())
-        chosen_sum += torch.exp(-gamma * (points - points[pick]).square().sum(1))
+        chosen_sum += torch.exp(-gamma * distances_to(torch.tensor([pick]))[0])
     return chosen
+
+
+def maxherding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose greedily so that the chosen set's kernels cover the pool.
+
+    Source: Bae, Noh & Sutherland 2024, "Generalized coverage for more robust low-budget active
+    learning". Gaussian kernel, median heuristic; see :func:`alod.geometry.max_herding`.
+    """
+    reference = points[geometry.sample(len(points), REFERENCE, rng)]
+    return geometry.max_herding(points, n, rng, 1 / (2 * _median_square(reference)))[0]
+
+
+def typiclust(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose the most typical image of each of n clusters.
+
+    Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite strategies suit
+    high and low budgets"; see :func:`alod.geometry.typical_points`.
+    """
+    return geometry.typical_points(points, n, rng)[0]
+
+
+def kcenter(points: Tensor, n: int, rng: Generator) -> np.ndarray:
+    """Choose the image farthest from all chosen so far: the cautionary tale.
+
+    It leaves no image far from the chosen ones, and so it chooses what is rare, not what is there.
+    Source: Gonzalez 1985; Sener & Savarese 2018, "Active learning for convolutional neural
+    networks: a core-set approach".
+    """
+    return geometry.k_center(points, n, rng)[0]
 
 
 METHODS: dict[str, Callable[[Tensor, int, Generator], np.ndarray]] = {
     "random": random,
     "kmeans": kmeans,
     "herding": herding,
+    "maxherding": maxherding,
+    "typiclust": typiclust,
+    "kcenter": kcenter,
 }
 
 
@@ -121,7 +142,7 @@ def select(
         computed.
     n : int
         Images to choose, 1 <= n <= N.
-    method : {"random", "kmeans", "herding"}
+    method : {"random", "kmeans", "herding", "maxherding", "typiclust", "kcenter"}
         How.
     rng : numpy.random.Generator, optional
         Seeded with 0 by default.
@@ -188,7 +209,7 @@ def distribution_match(
     if indices.min() < 0 or indices.max() >= len(points):
         raise AlodError(f"indices from {indices.min()} to {indices.max()}: pool has {len(points)}")
     rng = np.random.default_rng(seed)
-    reference = points[_sample(len(points), rng)]
+    reference = points[geometry.sample(len(points), REFERENCE, rng)]
     gamma = 1 / (2 * _median_square(reference))
     # Draws from the whole pool, and the chosen set first.
     draws = [rng.choice(len(points), len(indices), replace=False) for _ in range(n_random)]
@@ -238,11 +259,6 @@ def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, flo
         "class_entropy": float(entropy(counts, base=2)),
         "missing_classes": float((counts == 0).sum()),
     }
-
-
-def _sample(n: int, rng: Generator) -> np.ndarray:
-    """Return at most REFERENCE positions among n, in order."""
-    return np.arange(n) if n <= REFERENCE else np.sort(rng.choice(n, REFERENCE, replace=False))
 
 
 def _median_square(points: Tensor) -> float:

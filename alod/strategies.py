@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
+from torch.nn import functional
 
 from alod import detectors, geometry
 from alod.coreset import core_set
 from alod.detectors import Contrast, Detector
-from alod.errors import AlodError, check_name
+from alod.errors import AlodError, check_count, check_name
 
 
 def _no_dropout(n: int) -> Tensor:
@@ -105,6 +106,31 @@ def random(view: PoolView, k: int, rng: Generator) -> Selection:
     return top_k(rng.random(len(view.pool_logits)), k, rng)
 
 
+def least_confidence(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask where the likeliest class is least likely.
+
+    Score: 1 - p1, in [0, 1 - 1/C]. Lewis & Gale 1994, "A sequential algorithm for training text
+    classifiers".
+
+    Parameters
+    ----------
+    view : PoolView
+        Its logits are used.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+
+    Returns
+    -------
+    Selection
+        In descending order of score. Blind to how the rest of the probability is spread, and, as
+        every score taken by its top k, to copies within a batch.
+    """
+    best = view.pool_logits.double().softmax(1).amax(1)
+    return top_k((1 - best).cpu().numpy(), k, rng)
+
+
 def margin(view: PoolView, k: int, rng: Generator) -> Selection:
     """Ask where the two likeliest classes are closest.
 
@@ -126,8 +152,12 @@ def margin(view: PoolView, k: int, rng: Generator) -> Selection:
         In descending order of score. Wastes labels where the pool holds images that are not of the
         task: those are uncertain, too.
     """
+    return top_k(_margin_scores(view), k, rng)
+
+
+def _margin_scores(view: PoolView) -> np.ndarray:
     best = view.pool_logits.double().softmax(1).topk(2, dim=1).values
-    return top_k((1 - (best[:, 0] - best[:, 1])).cpu().numpy(), k, rng)
+    return np.asarray((1 - (best[:, 0] - best[:, 1])).cpu())
 
 
 def entropy(view: PoolView, k: int, rng: Generator) -> Selection:
@@ -154,6 +184,39 @@ def entropy(view: PoolView, k: int, rng: Generator) -> Selection:
     return top_k(-(log_p.exp() * log_p).sum(1).cpu().numpy(), k, rng)
 
 
+def bald(view: PoolView, k: int, rng: Generator, n_samples: int = 20) -> Selection:
+    """Ask where dropout samples of the classifier are each sure, and disagree.
+
+    Score: mutual information between class and weights, H(mean p) - mean H(p), in nats, in
+    [0, log C]. Houlsby et al. 2011, "Bayesian active learning for classification and preference
+    learning"; Gal, Islam & Ghahramani 2017, "Deep Bayesian active learning with image data".
+
+    Parameters
+    ----------
+    view : PoolView
+        Its ``mc_logits`` are used.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+    n_samples : int
+        Monte Carlo dropout samples, at least 2; each costs one pass over the pool.
+
+    Returns
+    -------
+    Selection
+        In descending order of score. The top k of large batches are much alike: the scores of a
+        batch count what its images tell in common again and again (Kirsch et al. 2019).
+    """
+    mean_p = torch.zeros_like(view.pool_logits, dtype=torch.float64)
+    mean_entropy = mean_p.new_zeros(len(mean_p))
+    for logits_UC in view.mc_logits(n_samples):
+        log_p = logits_UC.double().log_softmax(1)
+        mean_p += log_p.exp() / n_samples
+        mean_entropy += torch.special.entr(log_p.exp()).sum(1) / n_samples
+    return top_k((torch.special.entr(mean_p).sum(1) - mean_entropy).cpu().numpy(), k, rng)
+
+
 def kcenter(view: PoolView, k: int, rng: Generator) -> Selection:
     """Cover the pool: repeatedly take the image farthest from everything labeled or taken.
 
@@ -175,6 +238,128 @@ def kcenter(view: PoolView, k: int, rng: Generator) -> Selection:
         ``scores`` are the squared distances at which each was taken, so they never increase.
     """
     return Selection(*geometry.k_center(view.pool_embeddings, k, rng, view.labeled_embeddings))
+
+
+def badge(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Draw images whose gradients are long and point different ways.
+
+    k-means++ on the gradients that the last layer would get if the predicted class were the true
+    one: long where the classifier is unsure, alike where images would teach the same. Ash et al.
+    2020, "Deep batch active learning by diverse, uncertain gradient lower bounds".
+
+    A gradient is the outer product of a = p - onehot(predicted) and the embedding h, so that inner
+    products of gradients are products of inner products, <a, a'> <h, h'>: C × D numbers an image
+    are never written down.
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings and logits of the pool.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    Selection
+        In the order drawn, the longest gradient first; ``scores`` are squared lengths. Wastes
+        labels on images that are not of the task: unsure and unlike all others.
+    """
+    a, h = view.pool_logits.softmax(1), view.pool_embeddings
+    a = a - functional.one_hot(a.argmax(1), a.shape[1])
+    lengths = geometry.squared_lengths(a) * geometry.squared_lengths(h)
+    distances_to = geometry.distances_by_product(lengths, lambda i: (a[i] @ a.T) * (h[i] @ h.T))
+    longest = int(lengths.argmax())
+    indices = geometry.draw_apart(distances_to, torch.ones_like(lengths), k, rng, first=longest)
+    return Selection(indices, lengths[indices].double().cpu().numpy())
+
+
+def dbal(view: PoolView, k: int, rng: Generator, prefilter: int = 10) -> Selection:
+    """Cluster the images of small margin, and ask for the one nearest to each center.
+
+    The `prefilter` × k smallest margins are clustered by k-means in k clusters, each image weighing
+    1 - (p1 - p2). Zhdanov 2019, "Diverse mini-batch active learning".
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings and logits of the pool.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws the clusters' seeds.
+    prefilter : int
+        Candidates per image asked, at least 1; 1 is margin.
+
+    Returns
+    -------
+    Selection
+        In random order, with the scores of :func:`margin`, whose weak side it shares: images that
+        are not of the task are uncertain, too, and diverse.
+    """
+    candidates = top_k(_margin_scores(view), min(len(view.pool_logits), prefilter * k), rng)
+    points = view.pool_embeddings[candidates.indices]
+    # Where the classifier is sure of everything, weights would vanish.
+    weights = torch.as_tensor(candidates.scores.clip(min=1e-6)).float().to(points.device)
+    chosen = geometry.k_means_representatives(points, k, rng, weights)
+    return Selection(candidates.indices[chosen], candidates.scores[chosen])
+
+
+def typiclust(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask for the most typical image of each of the largest clusters without a label.
+
+    Embeddings, L2-normalized, of labeled and pool images are clustered together; see
+    :func:`alod.geometry.typical_points`. Hacohen, Dekel & Weinshall 2022, "Active learning on a
+    budget: opposite strategies suit high and low budgets".
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images; above 100,000, a random sample of the pool is
+        clustered.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws the clusters' seeds.
+
+    Returns
+    -------
+    Selection
+        From the largest cluster without a label down; ``scores`` are typicalities. Meant for few
+        labels: with many, it goes on asking for what the classifier knows well.
+    """
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(view.pool_embeddings)
+    return Selection(*geometry.typical_points(pool, k, rng, labeled))
+
+
+def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask for the images that add most to how well the labeled ones cover the pool.
+
+    Coverage by the kernel exp(-squared distance) of L2-normalized embeddings, greedily; see
+    :func:`alod.geometry.max_herding`. Bae, Noh & Sutherland 2024, "Generalized coverage for more
+    robust low-budget active learning".
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images. 10,000 of them stand for a larger pool; above
+        100,000, a random sample may be asked.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws the samples of a large pool; nothing else is random.
+
+    Returns
+    -------
+    Selection
+        ``scores`` are the gains in coverage, so they never increase. Asks what is dense, not what
+        is unsure: with many labels it falls behind margin.
+    """
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(view.pool_embeddings)
+    return Selection(*geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled))
 
 
 def outlier_topk(
@@ -299,13 +484,50 @@ def _core(labeled: Tensor, targets: Tensor, seed: int) -> np.ndarray:
     return np.union1d(core, np.flatnonzero(lacking))
 
 
+def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Ask for the outliers of one One-Class SVM: the original work's query as it was meant.
+
+    The original sorts the pool by this score but then takes rows by their index label, the first of
+    a random split, so that its published "outlier" curves are random acquisition; this is its
+    detector, sorted right. Aya Migdadi 2023, "Active learning using outlier detection" (code).
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images, as they are.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Breaks ties.
+
+    Returns
+    -------
+    Selection
+        In descending order of the negative ``score_samples`` of a polynomial One-Class SVM, nu =
+        1e-5, gamma = 1 / D. It loses to random: it buys collective outliers, and its polynomial
+        kernel ranks by length as much as by direction.
+    """
+    from sklearn.svm import OneClassSVM
+
+    model = OneClassSVM(kernel="poly", nu=1e-5, gamma="auto")
+    model.fit(view.labeled_embeddings.cpu().numpy())
+    return top_k(-model.score_samples(view.pool_embeddings.cpu().numpy()), k, rng)
+
+
 STRATEGIES: dict[str, Strategy] = {
     "random": random,
+    "least_confidence": least_confidence,
     "margin": margin,
     "entropy": entropy,
+    "bald": bald,
     "kcenter": kcenter,
-    "outlier_topk": outlier_topk,
+    "badge": badge,
+    "dbal": dbal,
+    "typiclust": typiclust,
+    "maxherding": maxherding,
     "outlier": outlier,
+    "outlier_topk": outlier_topk,
+    "original_meant": original_meant,
 }
 
 
@@ -349,6 +571,8 @@ def _check_value(key: str, value: object, hint: Any) -> None:
     """Refuse a value that the annotation of its parameter does not allow."""
     if key == "detector":
         detectors.check_detector(value)
+    elif key == "n_samples":
+        check_count(key, value, 2, why="one sample cannot disagree with itself")
     elif get_origin(hint) is Literal:
         check_name(key, value, get_args(hint))
     elif hint is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):

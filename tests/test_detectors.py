@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyod.models.knn import KNN as PyodKNN  # noqa: N811
 from pyod.models.lof import LOF
+from sklearn.covariance import LedoitWolf
 
 from alod import AlodError, detectors
 
@@ -20,6 +21,49 @@ def test_knn_scores_equal_pyod(seed, k, n_fit, n_score):
     theirs = PyodKNN(n_neighbors=k).fit(reference.numpy()).decision_function(pool.numpy())
     ours = detectors.make("knn", n_neighbors=k).fit(reference).decision_function(pool)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(4, 60), st.integers(1, 40))
+@pytest.mark.filterwarnings("ignore:n_neighbors")
+def test_lof_scores_equal_pyod(seed, k, n_fit, n_score):
+    reference, pool = cloud(seed, n_fit), cloud(seed + 1, n_score)
+    theirs = LOF(n_neighbors=k).fit(reference.numpy()).decision_function(pool.numpy())
+    ours = detectors.make("lof", n_neighbors=k).fit(reference).decision_function(pool)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(8, 60))
+def test_mahalanobis_equals_scikit_learn(seed, n_fit):
+    reference, pool = cloud(seed, n_fit) * torch.arange(1, 7), cloud(seed + 1, 20)
+    theirs = LedoitWolf().fit(reference.numpy()).mahalanobis(pool.numpy()) ** 0.5
+    ours = detectors.make("mahalanobis").fit(reference).decision_function(pool)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["lof", "mahalanobis"])
+def test_copies_have_finite_scores(name):
+    scores = detectors.outlier_scores(
+        name, torch.ones(9, 3), torch.tensor([[1.0, 1, 1], [1, 2, 3]])
+    )
+    assert np.isfinite(scores).all()
+    assert scores[0] < scores[1]
+
+
+def test_large_references_are_sampled_but_for_exact_knn(monkeypatch):
+    monkeypatch.setattr(detectors, "FIT_AT_MOST", 20)
+    reference = cloud(0, 60)
+    # A point that was fitted is at distance 0 from itself.
+    assert detectors.outlier_scores("knn", reference, reference).max() == 0
+    seen = []
+
+    class Spy(LOF):
+        def fit(self, X, y=None):
+            seen.append(len(X))
+            return super().fit(X)
+
+    detectors.outlier_scores(Spy(n_neighbors=5), reference, reference)
+    assert seen == [20]
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)
@@ -51,7 +95,7 @@ def test_class_scores_are_those_of_detectors_fitted_class_by_class():
     scores_UC = detectors.class_scores("lof", reference, targets, pool)
     for c in range(4):
         alone = LOF().fit(reference[targets == c].numpy()).decision_function(pool.numpy())
-        np.testing.assert_allclose(scores_UC[:, c], alone)
+        np.testing.assert_allclose(scores_UC[:, c], alone, rtol=1e-5)
 
 
 def test_rare_classes_are_scored_by_nearest_neighbor():

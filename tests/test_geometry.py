@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 
 from alod import geometry
 
@@ -91,3 +92,72 @@ def test_k_center_is_the_greedy_one(seed, n, m, data):
             assert farthest[index] >= farthest.max() - 1e-4
         known = np.vstack([known, points[index : index + 1].numpy()])
     assert all(np.diff(radius[np.isfinite(radius)]) <= 1e-5)
+
+
+def test_distances_to_a_row_are_zero_for_copies_and_equal_scipy_elsewhere():
+    points = 100 + cloud(0, 40).repeat(2, 1)
+    rows = torch.arange(0, 80, 7)
+    distances = geometry.distances_to_rows(points)(rows)
+    everything = cdist(points, points, "sqeuclidean")
+    np.testing.assert_allclose(distances, everything[rows], atol=2e-3)
+    assert (distances[torch.arange(len(rows)), (rows + 40) % 80] == 0).all()
+
+
+def test_k_means_costs_no_more_than_scikit_learn():
+    points = torch.cat([cloud(s, 60) + 4 * cloud(s + 50, 1) for s in range(15)])
+    ours, theirs = [], []
+    for seed in range(11):
+        labels, distances = geometry.k_means(points, 15, np.random.default_rng(seed))
+        assert set(labels) <= set(range(15))
+        ours.append((distances**2).sum())
+        theirs.append(KMeans(15, n_init=1, random_state=seed).fit(points.numpy()).inertia_)
+    assert np.median(ours) <= 1.02 * np.median(theirs)
+
+
+def test_k_means_heeds_weights():
+    points = torch.tensor([[0.0], [1.0], [10.0]])
+    weights = torch.tensor([3.0, 1.0, 1.0])
+    labels, distances = geometry.k_means(points, 2, np.random.default_rng(0), weights)
+    assert labels[0] == labels[1] != labels[2]
+    np.testing.assert_allclose(distances, [0.25, 0.75, 0], atol=1e-5)
+
+
+def test_typical_points_come_from_clusters_in_turn_when_clusters_are_few(monkeypatch):
+    monkeypatch.setattr(geometry, "MAX_CLUSTERS", 2)
+    points = torch.cat([cloud(0, 30), 50 + cloud(1, 20)])
+    indices, typicality = geometry.typical_points(points, 6, np.random.default_rng(0))
+    assert (indices >= 30).tolist() == [False, True] * 3
+    for turn in (typicality[::2], typicality[1::2]):
+        assert all(np.diff(turn) <= 0)
+
+
+def test_typical_points_leave_tiny_clusters_for_the_end():
+    points = torch.cat([cloud(0, 30), 50 + cloud(1, 5), 99 + cloud(2, 8)])
+    indices, _ = geometry.typical_points(points, 3, np.random.default_rng(0))
+    assert [np.searchsorted([30, 35], i, side="right") for i in indices] == [0, 2, 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(1, 40), st.integers(0, 5), st.data())
+def test_max_herding_gains_never_increase(seed, n, m, data):
+    k = data.draw(st.integers(1, n))
+    points, covered = cloud(seed, n), cloud(seed + 1, m)
+    indices, gains = geometry.max_herding(points, k, np.random.default_rng(seed), 0.5, covered)
+    assert len(set(indices.tolist())) == k
+    assert all(np.diff(gains) <= 1e-6)
+    assert 0 <= gains.min() <= gains.max() <= 1
+
+
+def test_what_is_computed_on_a_sample_answers_for_the_whole_pool(monkeypatch):
+    monkeypatch.setattr(geometry, "SAMPLE", 60)
+    monkeypatch.setattr(geometry, "REFERENCE", 40)
+    points = torch.cat([cloud(s, 100) + 30 * torch.eye(4)[s] for s in range(4)])
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        labels, _ = geometry.k_means(points, 4, rng)
+        assert [len(set(labels[i : i + 100])) for i in range(0, 400, 100)] == [1, 1, 1, 1]
+        for indices, _ in (
+            geometry.typical_points(points, 4, rng),
+            geometry.max_herding(points, 4, rng, 0.01),
+        ):
+            assert sorted(indices // 100) == [0, 1, 2, 3]

@@ -46,10 +46,11 @@ def test_same_seed_same_set(method, mini):
     assert np.array_equal(*sets)
 
 
-def test_kmeans_finds_every_clump():
+@pytest.mark.parametrize("method", ["kmeans", "typiclust", "maxherding", "kcenter"])
+def test_every_clump_is_found(method):
     centers = np.arange(6)[:, None] * [10.0, 3.0]
     clumps = (centers[:, None] + np.random.default_rng(0).normal(size=(6, 30, 2))).reshape(-1, 2)
-    chosen = initial.select(clumps, 6, "kmeans")
+    chosen = initial.select(clumps, 6, method)
     assert sorted(chosen // 30) == [0, 1, 2, 3, 4, 5]
 
 
@@ -58,6 +59,13 @@ def test_herding_matches_the_distribution_better_than_random_sets(points):
     match = initial.distribution_match(points, herded)
     assert match["mmd2_percentile"] <= 2
     assert match["energy_percentile"] <= 10
+
+
+def test_k_center_takes_what_is_rare(points):
+    chosen = initial.select(points, 30, "kcenter")
+    match = initial.distribution_match(points, chosen)
+    assert match["mmd2_percentile"] >= 99
+    assert match["coverage_95"] < initial.distribution_match(points, np.arange(30))["coverage_95"]
 
 
 def test_a_lopsided_set_is_told(points):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
+from sklearn.svm import OneClassSVM
 
 from alod import AlodError, strategies
 from alod.strategies import PoolView
@@ -27,7 +28,15 @@ def make_view(seed=0, labeled=30, pool=80, classes=4, missing=()):
     logits = (
         pool_embeddings[:, :classes] + torch.as_tensor(rng.normal(size=(pool, classes))).float()
     )
-    return PoolView(labeled_embeddings, labeled_targets, pool_embeddings, logits), pool_targets
+
+    def mc_logits(n):
+        noise = np.random.default_rng(seed + 1).normal(size=(n, *logits.shape))
+        return logits + torch.as_tensor(noise).float()
+
+    view = PoolView(
+        labeled_embeddings, labeled_targets, pool_embeddings, logits, mc_logits=mc_logits
+    )
+    return view, pool_targets
 
 
 @pytest.mark.parametrize("name", strategies.STRATEGIES)
@@ -57,13 +66,16 @@ def test_same_generator_same_answer_and_no_global_state(name):
     np.testing.assert_array_equal(first.scores, second.scores)
 
 
-def test_margin_and_entropy_equal_numpy(rng):
+def test_uncertainties_equal_numpy(rng):
     view, _ = make_view()
     p = softmax(view.pool_logits.double().numpy(), axis=1)
     ordered = np.sort(p, axis=1)
     by_margin = 1 - (ordered[:, -1] - ordered[:, -2])
-    by_entropy = scipy_entropy(p, axis=1)
-    for strategy, expected in ((strategies.margin, by_margin), (strategies.entropy, by_entropy)):
+    for strategy, expected in (
+        (strategies.least_confidence, 1 - p.max(1)),
+        (strategies.margin, by_margin),
+        (strategies.entropy, scipy_entropy(p, axis=1)),
+    ):
         selection = strategy(view, 12, rng)
         assert selection.indices.tolist() == np.argsort(-expected)[:12].tolist()
         np.testing.assert_allclose(selection.scores, np.sort(expected)[::-1][:12])
@@ -78,6 +90,103 @@ def test_kcenter_is_greedy_farthest_first(rng):
         assert index == distance.argmax()
         assert score == pytest.approx(distance.max(), rel=1e-4)
         known = np.vstack([known, view.pool_embeddings[index : index + 1]])
+
+
+def test_bald_is_mutual_information(rng):
+    view, _ = make_view()
+    p = softmax(view.mc_logits(7).double().numpy(), axis=2)
+    expected = scipy_entropy(p.mean(0), axis=1) - scipy_entropy(p, axis=2).mean(0)
+    indices, scores = strategies.bald(view, 12, rng, n_samples=7)
+    assert indices.tolist() == np.argsort(-expected)[:12].tolist()
+    np.testing.assert_allclose(scores, expected[indices], rtol=1e-6)
+
+
+def test_badge_draws_as_kmeans_plus_plus_on_written_out_gradients():
+    view, _ = make_view(pool=200)
+    p = softmax(view.pool_logits.double().numpy(), axis=1)
+    a = p - np.eye(4)[p.argmax(1)]
+    gradients = (a[:, :, None] * view.pool_embeddings.double().numpy()[:, None]).reshape(200, -1)
+    lengths = (gradients**2).sum(1)
+    for seed in range(5):
+        draws = np.random.default_rng(seed)
+        expected = [lengths.argmax()]
+        while len(expected) < 30:
+            mass = cdist(gradients, gradients[expected], "sqeuclidean").min(1).cumsum()
+            expected.append(np.searchsorted(mass, (1 - draws.random()) * mass[-1]))
+        indices, scores = strategies.badge(view, 30, np.random.default_rng(seed))
+        assert indices.tolist() == expected
+        np.testing.assert_allclose(scores, lengths[indices], rtol=1e-4)
+
+
+def clumps(sizes, rng, d=5):
+    """Far apart, one for each size; and the clump of each point."""
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    return 20 * np.eye(len(sizes), d)[which] + rng.normal(size=(len(which), d)), which
+
+
+def as_view(labeled, pool, logits=None):
+    logits = torch.zeros(len(pool), 2) if logits is None else torch.as_tensor(logits).float()
+    targets = torch.zeros(len(labeled), dtype=torch.int64)
+    return PoolView(
+        torch.as_tensor(labeled).float(), targets, torch.as_tensor(pool).float(), logits
+    )
+
+
+def test_dbal_takes_the_nearest_to_each_weighted_center_of_the_uncertain(rng):
+    uncertain, which = clumps([10] * 5, rng)
+    sure, _ = clumps([30] * 5, rng)
+    gap = np.concatenate([rng.uniform(0, 1, 50), rng.uniform(4, 5, 150)])
+    view = as_view(sure[:3], np.vstack([uncertain, sure]), np.stack([gap, 0 * gap], axis=1))
+    weight = 1 - np.tanh(gap[:50] / 2)  # the margin of two classes
+    centers = [
+        np.average(uncertain[which == c], axis=0, weights=weight[which == c]) for c in range(5)
+    ]
+    distance = cdist(uncertain, centers)
+    expected = [np.where(which == c, distance[:, c], np.inf).argmin() for c in range(5)]
+    indices, scores = strategies.dbal(view, 5, rng)
+    assert sorted(indices) == sorted(expected)
+    np.testing.assert_allclose(scores, weight[indices], rtol=1e-5)
+    assert set(strategies.dbal(view, 9, rng, prefilter=1)[0]) == set(
+        strategies.margin(view, 9, rng)[0]
+    )
+
+
+def test_typiclust_takes_the_most_typical_of_the_largest_uncovered_clusters(rng):
+    sizes = [60, 50, 40, 30, 7]
+    pool, which = clumps(sizes, rng)
+    view = as_view(pool[:2], pool)  # the largest clump is covered, twice
+    unit = pool / np.linalg.norm(pool, axis=1, keepdims=True)
+    # Clusters are as many as labeled and wanted images: 2 + 3.
+    expected = []
+    for c in (1, 2, 3):
+        inside = np.flatnonzero(which == c)
+        nearest = np.sort(cdist(unit[inside], unit[inside]), axis=1)
+        k = min(20, len(inside) // 2)
+        expected.append(inside[nearest[:, 1 : k + 1].mean(1).argmin()])
+    indices, scores = strategies.typiclust(view, 3, rng)
+    assert indices.tolist() == expected
+    assert (scores > 0).all()
+
+
+def test_maxherding_is_greedy_coverage(rng):
+    view, _ = make_view(pool=150)
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)  # noqa: E731
+    pool, known = unit(view.pool_embeddings.numpy()), unit(view.labeled_embeddings.numpy())
+    kernel = np.exp(-cdist(pool, pool, "sqeuclidean"))
+    coverage = np.exp(-cdist(pool, known, "sqeuclidean")).max(1)
+    indices, scores = strategies.maxherding(view, 20, rng)
+    for index, score in zip(indices, scores, strict=True):
+        gains = np.maximum(kernel - coverage, 0).mean(1)
+        assert gains[index] >= gains.max() * (1 - 1e-5)
+        assert score == pytest.approx(gains.max(), rel=1e-5)
+        coverage = np.maximum(coverage, kernel[index])
+
+
+def test_original_meant_takes_the_lowest_scores_of_its_one_class_svm(rng):
+    view, _ = make_view()
+    model = OneClassSVM(kernel="poly", nu=1e-5, gamma="auto").fit(view.labeled_embeddings.numpy())
+    expected = np.argsort(model.score_samples(view.pool_embeddings.numpy()))[:10]
+    assert strategies.original_meant(view, 10, rng).indices.tolist() == expected.tolist()
 
 
 def test_ties_are_broken_at_random():
@@ -203,7 +312,11 @@ def test_broken_post_conditions_are_refused(answer):
         strategies.check_selection(answer, 2, 9, "mine")
 
 
-def test_a_view_without_dropout_says_so():
-    view, _ = make_view()
+def test_a_view_without_dropout_says_so(rng):
     with pytest.raises(AlodError, match="mc_logits"):
-        view.mc_logits(3)
+        strategies.bald(as_view(np.ones((1, 2)), np.ones((3, 2))), 2, rng)
+
+
+def test_bald_refuses_a_single_sample():
+    with pytest.raises(AlodError, match="n_samples=1"):
+        strategies.get("bald", {"n_samples": 1})
