@@ -34,11 +34,12 @@
   // A figure in a closed tab has no size yet, and plotly refuses to resize it.
   const fit = (figure) => figure.offsetParent && Plotly.Plots.resize(figure);
 
-  async function restyle() {
-    for (const figure of figures()) {
+  // Each on its own: a figure that fails or waits holds up no other.
+  function restyle() {
+    figures().forEach(async (figure) => {
       await Plotly.relayout(figure, colors(figure));
       await fit(figure);
-    }
+    });
   }
 
   restyle();

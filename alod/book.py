@@ -466,8 +466,7 @@ def _environment(runs: Path, data: Path | None, jobs: int) -> dict[str, str]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("OMP", "MKL", "OPENBLAS", "NUMBA")
     environment = {f"{name}_NUM_THREADS": threads for name in names}
-    # A bar that moves is a hundred lines on a page that does not.
-    environment |= {"ALOD_RUNS": str(runs), "TQDM_DISABLE": "1"}
+    environment["ALOD_RUNS"] = str(runs)
     if data is not None:
         environment["ALOD_DATA"] = str(data.resolve())
     return environment
@@ -496,7 +495,7 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
                     environment=environment,
                     progress=False,
                 )
-                _drop_widgets(staged)
+                _tidy_outputs(staged)
             except ChapterFailed as failure:
                 error = str(failure)
         outcome = "FAILED" if error else "done"
@@ -512,13 +511,29 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
         raise ChapterFailed("\n\n".join(errors))
 
 
-def _drop_widgets(notebook: Path) -> None:
-    """Leave out widgets, progress bars mostly: dead on a page, they load scripts from a CDN."""
+def _tidy_outputs(notebook: Path) -> None:
+    """Show outputs as a terminal would: bars where they ended, no dead widgets.
+
+    Widgets, which need a kernel, would load scripts from a CDN.
+    """
     content = json.loads(notebook.read_text(encoding="utf-8"))
     content["metadata"].pop("widgets", None)
     for cell in content["cells"]:
+        kept: list[dict[str, Any]] = []
+        for output in cell.get("outputs", []):
+            if _WIDGET in output.get("data", {}):
+                continue
+            if output["output_type"] == "stream":
+                output["text"] = "".join(output["text"])
+                if kept and kept[-1].get("name") == output["name"]:
+                    output["text"] = kept.pop()["text"] + output["text"]
+            kept.append(output)
+        for output in kept:
+            if output["output_type"] == "stream":
+                lines = output["text"].split("\n")
+                output["text"] = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
         if "outputs" in cell:
-            cell["outputs"] = [o for o in cell["outputs"] if _WIDGET not in o.get("data", {})]
+            cell["outputs"] = kept
     write_atomically(notebook, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from alod.errors import AlodError, check_name
+from alod.errors import AlodError, check_count, check_name
 
 SETTING = ("dataset", "model")
 METRICS = {
@@ -310,6 +310,38 @@ def rank_strategies(
         {"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()}
     )
     return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
+
+
+def border_share(
+    embeddings: ArrayLike, targets: ArrayLike, indices: ArrayLike, n_neighbors: int = 10
+) -> float:
+    """Measure how many images lie where classes touch; looks at labels, so for evaluation only.
+
+    Parameters
+    ----------
+    embeddings : array-like of float (N, D)
+        Of the whole pool; compared by angle, as the detectors do.
+    targets : array-like of int (N,)
+        Their classes.
+    indices : array-like of int (k,)
+        The images in question, k at least 1.
+    n_neighbors : int
+        Neighbors looked at, from 1 to N - 1.
+
+    Returns
+    -------
+    float
+        Share, in [0, 1], of the images in question that have an image of another class among their
+        nearest neighbors in the pool.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    points, classes = np.asarray(embeddings), np.asarray(targets)
+    chosen = np.asarray(indices)
+    check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
+    search = NearestNeighbors(n_neighbors=n_neighbors + 1, metric="cosine").fit(points)
+    near = search.kneighbors(points[chosen], return_distance=False)
+    return float((classes[near] != classes[chosen, None]).any(axis=1).mean())
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -162,6 +162,22 @@ class Run:
     queries: pd.DataFrame
     provenance: dict[str, Any]
 
+    def asked(self, round: int | None = None) -> np.ndarray:
+        """Return what was asked for, in the order asked.
+
+        Parameters
+        ----------
+        round : int, optional
+            That round's images, 0 for the initial set; all rounds' by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 (k,), positions in the data set.
+        """
+        rows = self.queries if round is None else self.queries[self.queries["round"] == round]
+        return np.array(rows["index"], dtype=np.int64)
+
     @property
     def curve(self) -> pd.DataFrame:
         """The history with the columns that tell runs apart, ready to be stacked with others'."""
@@ -174,8 +190,9 @@ class Run:
         """What ``keep_embeddings`` kept.
 
         ``before``, ``first``, ``last``: float32 (N, D), embeddings of all pool images by the
-        untrained classifier, after the initial set, and at the end. ``predictions`` int64 (N,) and
-        ``test_predictions`` int64 (M,), at the end.
+        untrained classifier, after the initial set, and at the end. ``first_predictions`` and
+        ``predictions`` int64 (N,), after the initial set and at the end; ``test_predictions`` int64
+        (M,), at the end.
         """
         path = self.folder / "embeddings.npz"
         if not path.exists():
@@ -286,7 +303,8 @@ def _go_on(config: ExperimentConfig, folder: Path, data: Dataset, on_round: OnRo
             started = time.perf_counter()
             row = _round(config, learner, data, progress)
             if config.keep_embeddings and row["round"] == 0:
-                progress.kept["first"] = learner.outputs()[0]
+                embeddings, logits = learner.outputs()
+                progress.kept |= {"first": embeddings, "first_predictions": logits.argmax(1)}
             progress.wall_seconds += time.perf_counter() - started
             progress.learner = learner.state_dict()
             progress.write(folder)

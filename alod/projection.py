@@ -134,8 +134,10 @@ def trustworthiness(
 def _parameters(method: str, n_points: int) -> dict[str, Any]:
     """Return the libraries' own defaults, cut where there are few points."""
     if method == "umap":
+        # min_dist: flocks stay wide enough to see who is inside and who is at the rim.
         # One job: seeded UMAP is single-threaded, and says so in a warning if asked for more.
-        return {"n_neighbors": min(15, n_points - 1), "init": "pca", "n_jobs": 1}
+        n_neighbors = min(15, n_points - 1)
+        return {"n_neighbors": n_neighbors, "min_dist": 0.5, "init": "pca", "n_jobs": 1}
     return {"perplexity": min(30.0, (n_points - 1) / 3), "init": "pca"}
 
 

@@ -209,3 +209,15 @@ def test_bad_tables_are_refused_in_one_line(call, message):
     with pytest.raises(AlodError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_border_share_counts_images_with_a_foreign_neighbor():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(60, 5))
+    targets = rng.integers(0, 2, 60)
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    near = np.argsort(-(unit @ unit.T), axis=1)[:, :4]  # itself and three neighbors
+    mixed = (targets[near] != targets[:, None]).any(axis=1)
+    indices = np.arange(0, 60, 3)
+    share = evaluation.border_share(points, targets, indices, n_neighbors=3)
+    assert share == pytest.approx(mixed[indices].mean())

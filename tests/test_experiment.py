@@ -193,3 +193,9 @@ def test_unreadable_checkpoint_says_how_to_go_on(tmp_path, mini):
 def test_config_hash_tells_configs_apart():
     assert TINY.hash() == replace(TINY).hash()
     assert TINY.hash() != replace(TINY, seed=1).hash()
+
+
+def test_asked_gives_a_round_or_all_of_them(tmp_path, mini):
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    assert run.asked(1).tolist() == run.queries["index"][20:30].tolist()
+    assert run.asked().tolist() == run.queries["index"].tolist()
