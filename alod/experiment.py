@@ -106,7 +106,7 @@ class ExperimentConfig:
         """Labels bought in all."""
         return self.n_initial + self.rounds * self.n_query
 
-    def full_set(self, n_images: int, epochs: int = 5) -> "ExperimentConfig":
+    def full_set(self, n_images: int, epochs: int = 15) -> "ExperimentConfig":
         """Return the config that trains the same classifier once on every label.
 
         Parameters
