@@ -1,4 +1,4 @@
-"""The command line: ``alod run``, ``alod data``, ``alod book``."""
+"""The command line: ``alod run``, ``sweep``, ``compare``, ``data`` and ``book``."""
 
 import inspect
 import json
@@ -12,6 +12,7 @@ import typer
 
 from alod.errors import AlodError
 from alod.experiment import ExperimentConfig, run_experiment
+from alod.sweep import find_runs, load_configs, record, run_sweep, summarize
 
 app = typer.Typer(
     help="Active learning by outlier detection: pick the images worth labeling.",
@@ -89,6 +90,39 @@ def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
 
 
 app.command()(_options_from_config(run))
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="An experiment file, YAML.")],
+    out: Annotated[Path, typer.Option(help="Folder of all run folders.")],
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; one for each core if not given.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, to compute on its workers.")
+    ] = None,
+) -> None:
+    """Run many experiments side by side; what is finished is skipped, what was cut off goes on."""
+    report = run_sweep(load_configs(file), out, jobs=jobs, dask=dask)
+    for folder, problem in report.failed.items():
+        print(f"alod: {folder}: {problem}", file=sys.stderr)
+    print(f"{out}: {len(report.finished)} runs finished, {len(report.failed)} failed")
+    if report.failed:
+        raise SystemExit(1)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that hold runs.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write; a .json comes beside it.")],
+) -> None:
+    """Gather all finished runs in or below some folders into one tidy table."""
+    runs, unfinished = find_runs(folders)
+    summary = summarize(record(runs, out))
+    summary = summary.rename(columns={"accuracy_mean": "accuracy", "accuracy_std": "sd"})
+    print(summary.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
+    print(f"{out}: {len(runs)} finished runs; {len(unfinished)} unfinished")
 
 
 @app.command()

@@ -1,0 +1,521 @@
+"""Many runs: a file of settings × seeds, computed side by side, gathered into one table."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import yaml
+from joblib.externals.loky import BrokenProcessPool
+from tqdm import tqdm
+
+from alod import evaluation
+from alod.data import DATASETS, load_dataset
+from alod.errors import AlodError, check_count, check_name
+from alod.experiment import (
+    ExperimentConfig,
+    Run,
+    _check_data,
+    _finished,
+    load_run,
+    run_experiment,
+)
+from alod.files import write_atomically
+
+FIELDS = [f.name for f in fields(ExperimentConfig)]
+SETTINGS = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool"]
+"""Columns of every table; what else differs between its runs follows them."""
+TRIES = 3
+"""How often the process of a run may die under it; one less than Dask allows a task."""
+CONNECT_SECONDS = 10
+
+_dataset = lru_cache(maxsize=2)(load_dataset)  # a worker process computes many runs
+
+
+def load_configs(path: str | Path) -> list[ExperimentConfig]:
+    """Read an experiment file: the fields of :class:`ExperimentConfig` as YAML.
+
+    - A field given as a list takes each value in turn; all lists are crossed with each other.
+    - A list's entry may be a mapping, which sets its own field and others beside it. It wins over
+      what the file says of those.
+    - ``seeds`` takes the place of ``seed``: a number n stands for 0 to n - 1, a list for itself.
+
+    Parameters
+    ----------
+    path : str or Path
+        Such as ``book/experiments/example.yaml``.
+
+    Returns
+    -------
+    list of ExperimentConfig
+        In the order of the file, the first field varying slowest and the seed fastest; each once.
+
+    Raises
+    ------
+    AlodError
+        If the file cannot be read, or a config is not valid: the message names its entries.
+
+    Examples
+    --------
+    Two data sets × three strategies (two of them outlier queries) × ten seeds, ResNet18 with fewer
+    rounds and five seeds::
+
+        dataset: [mnist_mini, fashion_mnist_mini]
+        model:
+          - lenet5
+          - {model: resnet18, rounds: 4, seeds: 5}
+        strategy:
+          - random
+          - outlier
+          - {strategy: outlier, strategy_params: {detector: lof}}
+        rounds: 9
+        seeds: 10
+    """
+    path = Path(path)
+    try:
+        return _expand(yaml.safe_load(path.read_bytes()))
+    except AlodError as error:
+        raise AlodError(f"{path}: {error}") from None
+    except OSError as error:
+        raise AlodError(f"{path}: {error.strerror}; give an experiment file") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        raise AlodError(f"{path}: not YAML ({_one_line(error)}); mend it there") from None
+
+
+def _expand(spec: object) -> list[ExperimentConfig]:
+    """Return the configs that an experiment file stands for."""
+    if not isinstance(spec, dict) or not spec:
+        raise AlodError("expected fields of a config, such as 'strategy: [random, outlier]'")
+    lists = [_choices(name, value) for name, value in spec.items()]
+    configs = {}
+    for choices in product(*lists):
+        told = {k: v for c, of in zip(choices, lists, strict=True) if len(of) > 1 for k, v in c}
+        try:
+            settings = _merged(choices)
+            for seed in _seeds(settings.pop("seeds", 1)):
+                config = ExperimentConfig(**settings, seed=seed)
+                check_name("data set", config.dataset, DATASETS)
+                configs[config.hash()] = config
+        except AlodError as error:
+            where = ", ".join(f"{name}={value!r}" for name, value in told.items())
+            raise AlodError(f"{where}: {error}" if told else str(error)) from None
+    return list(configs.values())
+
+
+Choice = tuple[tuple[str, Any], ...]
+
+
+def _choices(name: str, value: object) -> list[Choice]:
+    """Return what a field may be: for each choice, the fields that it sets and their values."""
+    known = [*(field for field in FIELDS if field != "seed"), "seeds"]
+    check_name("field", name, known)
+    if not isinstance(value, list) or name == "seeds":
+        return [((name, value),)]
+    if not value:
+        raise AlodError(f"{name}: []: expected at least one value")
+    choices: list[Choice] = []
+    for entry in value:
+        # The values of strategy_params are mappings themselves.
+        if not isinstance(entry, dict) or name == "strategy_params":
+            choices.append(((name, entry),))
+            continue
+        for key in entry:
+            check_name("field", key, known)
+        if name not in entry:
+            raise AlodError(f"{name}: {entry!r}: expected {name!r} among its fields")
+        choices.append(tuple(entry.items()))
+    return choices
+
+
+def _merged(choices: Iterable[Choice]) -> dict[str, Any]:
+    """Join one choice for every field; those that set several fields win over the others."""
+    alone = {name: value for choice in choices if len(choice) == 1 for name, value in choice}
+    together: dict[str, Any] = {}
+    for choice in choices:
+        for name, value in choice if len(choice) > 1 else ():
+            if together.setdefault(name, value) != value:
+                raise AlodError(
+                    f"{name} is set to {together[name]!r} and to {value!r}; set it in one entry"
+                )
+    return alone | together
+
+
+def _seeds(seeds: object) -> Iterable[int]:
+    if isinstance(seeds, list) and seeds:
+        return seeds
+    if isinstance(seeds, list):
+        raise AlodError("seeds: []: expected at least one seed")
+    check_count("seeds", seeds, 1)
+    return range(seeds)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What became of the runs of a sweep.
+
+    Parameters
+    ----------
+    finished : list of Path
+        Folders of finished runs, in the order of their configs.
+    failed : dict
+        Folder of a run that failed -> why, on one line.
+    """
+
+    finished: list[Path]
+    failed: dict[Path, str]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The finished runs, as :func:`tidy` stacks them."""
+        return tidy(self.finished)
+
+
+def run_sweep(
+    configs: Iterable[ExperimentConfig],
+    out: str | Path,
+    jobs: int | None = None,
+    dask: str | None = None,
+) -> SweepReport:
+    """Compute many runs side by side, each in the folder ``out/<hash of its config>``.
+
+    Finished runs are skipped and cut-off ones go on, so the same call resumes a sweep. A run that
+    fails leaves the others alone. A run whose process died is tried again, up to :data:`TRIES`
+    times, on one machine apart from other such runs: any of them may have been the cause.
+
+    Parameters
+    ----------
+    configs : iterable of ExperimentConfig
+        What to run, at least one; what occurs twice runs once.
+    out : str or Path
+        Folder of all run folders, made if it is not there. On a cluster, all machines share it.
+    jobs : int, optional
+        Processes, 1 up; by default one for each core, at most one for each config. Each computes
+        with cores // `jobs` threads, or as many as ``OMP_NUM_THREADS`` says. The number of threads
+        can change the last digits of floating-point sums: a run's provenance tells it.
+    dask : str, optional
+        Address of a Dask scheduler, ``tcp://host:8786``, whose workers compute in place of
+        processes of this machine. Start them with one thread each.
+
+    Returns
+    -------
+    SweepReport
+        Finished and failed runs.
+
+    Raises
+    ------
+    AlodError
+        If an argument is not of these, a config asks for more labels than there are images, data
+        cannot be had, or the cluster cannot be used; before anything is computed or written.
+    """
+    out = Path(out).absolute()
+    runs = {out / config.hash(): config for config in configs}
+    check_count("configs", len(runs), 1)
+    if dask is not None and jobs is not None:
+        raise AlodError(f"jobs={jobs}: the workers at {dask} decide how many; leave it out")
+    jobs = min(joblib.cpu_count(), len(runs)) if jobs is None else jobs
+    check_count("jobs", jobs, 1)
+    for config in runs.values():
+        check_name("data set", config.dataset, DATASETS)
+        # Loaded here first, so that no two workers download it at the same time.
+        _check_data(config, _dataset(config.dataset))
+    client = None if dask is None else _connect(dask)
+    with nullcontext() if client is None else client:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AlodError(f"out={str(out)!r}: {error.strerror}; choose another folder") from None
+        if client is None:
+            backend = {"backend": "loky", "n_jobs": jobs}
+        else:
+            _check_workers(client, out)
+            backend = {"backend": "dask", "n_jobs": -1, "client": client}
+        with joblib.parallel_config(**backend):
+            failed = _compute(runs)
+    return SweepReport([folder for folder in runs if folder not in failed], failed)
+
+
+def _compute(runs: Mapping[Path, ExperimentConfig]) -> dict[Path, str]:
+    """Finish all runs that can be finished; return why the others cannot."""
+    left = {folder: config for folder, config in runs.items() if not _finished(folder)}
+    for folder in runs:
+        _tries(folder).unlink(missing_ok=True)
+    failed: dict[Path, str] = {}
+    done = len(runs) - len(left)
+    # The mean over all runs so far: they differ too much for the last few to tell the time left.
+    with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", smoothing=0) as bar:
+        while left:
+            deaths = sum(map(_n_tries, left))
+            fresh = [folder for folder in left if not _n_tries(folder)]
+            # Who was running when a process died waits till the end, then runs with none beside.
+            batch, at_once = (fresh, "all") if fresh else (list(left), 1)
+            try:
+                for folder, problem in _parallel({f: left[f] for f in batch}, at_once):
+                    del left[folder]
+                    if problem is not None:
+                        failed[folder] = problem
+                        bar.set_postfix_str(f"{len(failed)} failed")
+                    bar.update()
+            except BrokenProcessPool:
+                if sum(map(_n_tries, left)) == deaths:
+                    raise  # no run had begun: trying again would go on for ever
+    return failed
+
+
+def _parallel(
+    runs: Mapping[Path, ExperimentConfig], at_once: str | int
+) -> Iterator[tuple[Path, str | None]]:
+    """Yield each run's folder and what went wrong, as they end."""
+    parallel = joblib.Parallel(batch_size=1, pre_dispatch=at_once, return_as="generator_unordered")
+    return parallel(joblib.delayed(_attempt)(config, folder) for folder, config in runs.items())
+
+
+def _attempt(config: ExperimentConfig, folder: Path) -> tuple[Path, str | None]:
+    """Do one run in a worker, leaving a mark that only the death of the process leaves behind."""
+    if _n_tries(folder) >= TRIES:
+        # joblib 1.6 waits for ever for a task that Dask has given up; so it never comes to that.
+        return folder, f"its process died {TRIES} times, perhaps out of memory; try fewer at a time"
+    with _tries(folder).open("ab") as file:
+        file.write(b".")
+    try:
+        run_experiment(config, folder, data=_dataset(config.dataset), on_round=lambda row: None)
+    except Exception as error:
+        kind = "" if isinstance(error, AlodError) else f"{type(error).__name__}: "
+        return folder, kind + _one_line(error)
+    finally:
+        _tries(folder).unlink(missing_ok=True)
+    return folder, None
+
+
+def _tries(folder: Path) -> Path:
+    """Beside a run's folder, a byte for each time that it began and neither ended nor failed."""
+    return folder.with_suffix(".tries")
+
+
+def _n_tries(folder: Path) -> int:
+    return _tries(folder).stat().st_size if _tries(folder).exists() else 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _connect(address: str) -> Any:
+    """Return a Dask client."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise AlodError(
+            f"dask={address!r}: needs the package distributed; pip install 'alod[cluster]'"
+        ) from None
+    try:
+        return Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise AlodError(
+            f"dask={address!r}: no scheduler there ({_one_line(error)}); start one: dask scheduler"
+        ) from None
+
+
+def _check_workers(client: Any, out: Path) -> None:
+    """Refuse a cluster without workers, or with some that cannot do their part."""
+    address = client.scheduler.address
+    try:
+        seen = client.run(Path.is_dir, out)
+        client.run(_n_tries, out)
+    except Exception as error:
+        raise AlodError(
+            f"dask={address!r}: a worker cannot import alod ({_one_line(error)}); install it there"
+        ) from None
+    if sum(client.nthreads().values()) < 2:
+        # With one, joblib computes in this process and leaves the cluster idle.
+        raise AlodError(
+            f"dask={address!r}: has {len(seen)} workers; start at least two: dask worker {address}"
+        )
+    blind = [worker for worker, sees in seen.items() if not sees]
+    if blind:
+        raise AlodError(
+            f"out={str(out)!r}: {blind[0]} does not see it; choose a folder that all machines share"
+        )
+
+
+def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
+    """Read the finished runs in or below some folders.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Run folders, or folders that hold some at any depth.
+
+    Returns
+    -------
+    finished : list of Run
+        In the order of `folders`, then of their paths.
+    unfinished : list of Path
+        Folders of runs that are not finished.
+
+    Raises
+    ------
+    AlodError
+        If a folder is not there, a run cannot be read, or two runs have the same config: they would
+        count as two seeds.
+    """
+    finished: dict[str, Run] = {}
+    unfinished: list[Path] = []
+    places: dict[Path, None] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise AlodError(f"{folder}: no such folder; give one that holds runs")
+        places |= dict.fromkeys(p.parent.resolve() for p in sorted(folder.rglob("config.json")))
+    for place in places:
+        if not _finished(place):
+            unfinished.append(place)
+            continue
+        try:
+            run = load_run(place)
+        except (OSError, ValueError, TypeError) as error:
+            raise AlodError(
+                f"{place}: unreadable ({_one_line(error)}); delete it and run it again"
+            ) from None
+        same = finished.setdefault(run.config.hash(), run)
+        if same is not run:
+            raise AlodError(f"{place}: same config as {same.folder}; compare one of them")
+    return list(finished.values()), unfinished
+
+
+def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
+    """Stack the curves of all finished runs in or below some folders.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Run folders, or folders that hold some at any depth.
+
+    Returns
+    -------
+    DataFrame
+        One row per run and round, sorted: the columns :data:`SETTINGS`, each other field in which
+        the configs differ (``strategy_params`` as JSON), ``seed``, and those of ``Run.history``.
+
+    Raises
+    ------
+    AlodError
+        As :func:`find_runs` does, or if no run is finished.
+    """
+    return _stack(find_runs(folders)[0])
+
+
+def _stack(runs: list[Run]) -> pd.DataFrame:
+    if not runs:
+        raise AlodError("no finished run: expected at least one; run or resume the sweep first")
+    varied = [
+        name
+        for name in FIELDS
+        if name not in (*SETTINGS, "seed") and len(_distinct(_told(run)[name] for run in runs)) > 1
+    ]
+    curves = [
+        run.curve.assign(pool="clean", **{name: _told(run)[name] for name in varied})
+        for run in runs
+    ]
+    keys = [*SETTINGS, *varied, "seed", "round"]
+    rest = [column for column in curves[0] if column not in keys]
+    table = pd.concat(curves, ignore_index=True)[[*keys, *rest]]
+    return table.sort_values(keys, ignore_index=True)
+
+
+def _setting_columns(table: pd.DataFrame) -> list[str]:
+    return list(table.columns)[: list(table.columns).index("seed")]
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """Return a run's config as it stands in a table's columns."""
+    config = asdict(run.config)
+    return config | {"strategy_params": json.dumps(config["strategy_params"], sort_keys=True)}
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Return what differs, in order of appearance; values need not be hashable."""
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())
+
+
+def summarize(table: pd.DataFrame) -> pd.DataFrame:
+    """Average the accuracy at the end of each setting's budget over its seeds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`tidy` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting: ``dataset, model, strategy``, other columns only where they vary, then
+        ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard deviation; NaN for one
+        seed). Within a data set and model, the best first.
+    """
+    always = ["dataset", "model", "strategy"]
+    columns = _setting_columns(table)
+    by = [*always, *(c for c in columns if c not in always and len(table[c].unique()) > 1)]
+    ends = evaluation.summarize(table, by).groupby(by, sort=False).tail(1)
+    shown = [*by, "n_labeled", "n_seeds", "accuracy_mean", "accuracy_std"]
+    order = ["dataset", "model", "accuracy_mean"]
+    return ends.sort_values(order, ascending=[True, True, False], ignore_index=True)[shown]
+
+
+def record(runs: list[Run], path: str | Path) -> pd.DataFrame:
+    """Write runs as one recorded result: a tidy CSV, and beside it where the numbers come from.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Finished runs, as :func:`find_runs` returns them.
+    path : str or Path
+        The CSV file to write, its folder made if it is not there. The JSON file beside it, with the
+        same stem, tells the configs (each field's value, or a list where it varies), versions, git
+        commits, machines, devices, threads, wall seconds in all, and how many runs and seeds.
+
+    Returns
+    -------
+    DataFrame
+        The table, as :func:`tidy` returns it.
+
+    Raises
+    ------
+    AlodError
+        If there is no run or the file cannot be written.
+    """
+    path = Path(path)
+    table = _stack(runs)
+    if path.suffix != ".csv" or path.is_dir():
+        raise AlodError(f"{path}: expected the name of a .csv file; a .json is written beside it")
+    runs = sorted(runs, key=lambda run: run.config.seed)
+    sources = [run.provenance for run in runs]
+    seeds = table.groupby(_setting_columns(table))["seed"].nunique()
+    origin = {
+        "config": {name: _one_or_all(getattr(run.config, name) for run in runs) for name in FIELDS},
+        "n_runs": len(runs),
+        "n_seeds": _one_or_all(sorted(seeds.tolist())),
+        **{
+            name: _one_or_all(source.get(name) for source in sources)
+            for name in ("versions", "git_commit", "machine", "device", "threads")
+        },
+        "wall_seconds": round(sum(source["wall_seconds"] for source in sources), 2),
+        "time": max(source["time"] for source in sources),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, table.to_csv(index=False))
+        write_atomically(path.with_suffix(".json"), json.dumps(origin, indent=1) + "\n")
+    except OSError as error:
+        raise AlodError(f"{path}: {error.strerror}; choose another place") from None
+    return table
+
+
+def _one_or_all(values: Iterable[Any]) -> Any:
+    """Return the value that all share, or the list of those that differ."""
+    distinct = _distinct(values)
+    return distinct[0] if len(distinct) == 1 else distinct
