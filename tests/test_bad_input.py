@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,19 @@ def learner(images=GREY, **changes):
 
 def run(**changes):
     return run_experiment(alod.ExperimentConfig(model="lenet5", **changes), "never-written")
+
+
+def truncated():
+    """A data folder whose first file was cut off."""
+    raw = Path(tempfile.mkdtemp(), "MNIST", "raw")
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte").write_bytes(bytes(1000))
+    return raw.parents[1]
+
+
+def teach(labels):
+    asking = learner()
+    asking.teach(asking.query(2), np.array(labels))
 
 
 PYTHON = {
@@ -61,6 +76,10 @@ PYTHON = {
     ),
     "fit without labels": lambda: learner().fit(),
     "labels that were not asked for": lambda: learner().teach(np.array([0]), np.array([1])),
+    "label out of range": lambda: teach([3, 10]),
+    "label below foreign": lambda: teach([3, -2]),
+    "labels of the wrong type": lambda: teach([3.0, 1.0]),
+    "corrupt data file": lambda: alod.load_dataset("mnist", truncated()),
     "folder that is not there": lambda: alod.from_folder("no/such/folder"),
     "learner file that is not there": lambda: alod.ActiveLearner.load("no/such/file"),
 }
