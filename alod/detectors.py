@@ -146,9 +146,9 @@ class LOF:
 class Mahalanobis:
     """Distance to the mean, in units of the spread in that direction.
 
-    The covariance is shrunk (Ledoit & Wolf 2004, "A well-conditioned estimator for
-    large-dimensional covariance matrices"), so that a class of fewer points than dimensions can be
-    described, too. Source: Lee et al. 2018, "A simple unified framework for detecting
+    The covariance is shrunk (Chen, Wiesel, Eldar & Hero 2010, "Shrinkage algorithms for MMSE
+    covariance estimation"), so that a class of fewer points than dimensions can be described, too.
+    Source: Lee et al. 2018, "A simple unified framework for detecting
     out-of-distribution samples and adversarial attacks". Not robust, unlike MCD, and hundreds of
     times as fast: outliers among the fitted points widen it.
     """
@@ -166,11 +166,11 @@ class Mahalanobis:
         Mahalanobis
             Itself.
         """
-        from sklearn.covariance import ledoit_wolf
+        from sklearn.covariance import oas
 
         points = torch.as_tensor(X).double()
         self.mean = points.mean(0)
-        covariance, _ = ledoit_wolf((points - self.mean).cpu().numpy(), assume_centered=True)
+        covariance, _ = oas((points - self.mean).cpu().numpy(), assume_centered=True)
         # Of copies the covariance is zero; a spread of 1e-6 leaves their distances finite.
         variances, axes = np.linalg.eigh(covariance)
         self.whiten = torch.as_tensor(axes / np.sqrt(variances.clip(min=1e-12))).to(points.device)

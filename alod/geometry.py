@@ -88,9 +88,11 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
             found = rank.topk(k, dim=1, largest=False).indices
         # Taken anew from the differences: the matrix product loses digits where points are close.
         exact = torch.linalg.vector_norm(block[:, None] - others[found], dim=2)
-        order = exact.argsort(dim=1)
-        distances[start : start + rows] = exact.gather(1, order)
-        neighbors[start : start + rows] = found.gather(1, order)
+        if k > 1:
+            exact, order = exact.sort(dim=1)
+            found = found.gather(1, order)
+        distances[start : start + rows] = exact
+        neighbors[start : start + rows] = found
     return distances, neighbors
 
 
