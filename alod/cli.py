@@ -139,7 +139,10 @@ def data(
         print(f"{name}: {len(loaded.images)} images and {len(loaded.test_images)} test images")
     if not names:
         for row in inventory():
-            print("  ".join(str(value) for value in row.values()))
+            print(
+                f"{row['name']:<20}{row['state']:<10}{row['megabytes']:>6.1f} MB  {row['where']}"
+                f"  {row['note']}"
+            )
 
 
 @book_app.command("run")
@@ -193,12 +196,12 @@ def _join_pairs(arguments: list[str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; bad input is one line and exit code 2."""
+    """Run the command line; bad input is one line and exit code 2, Ctrl-C is 130."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["book", "run"]:
         given = _join_pairs(given)
     try:
-        app(given, standalone_mode=False)
+        code = app(given, standalone_mode=False)
     except Exception as error:
         # Typer's own refusals know their message; its class has moved between releases.
         typer_message = getattr(error, "format_message", None)
@@ -206,6 +209,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"alod: {typer_message() if typer_message else error}", file=sys.stderr)
         raise SystemExit(2) from None
+    if code:
+        # Typer returns 130 after Ctrl-C, where an exception would be expected.
+        print("alod: interrupted; the same command goes on from there", file=sys.stderr)
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":

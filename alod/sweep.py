@@ -236,39 +236,44 @@ def run_sweep(
             _check_workers(client, out)
             backend = {"backend": "dask", "n_jobs": -1, "client": client}
         with joblib.parallel_config(**backend):
-            failed = _compute(runs)
+            # A cluster gets all at once: workers may join it. Here no more than can run, so that an
+            # interruption leaves nothing waiting.
+            failed = _compute(runs, at_once="n_jobs" if client is None else "all")
     return SweepReport([folder for folder in runs if folder not in failed], failed)
 
 
-def _compute(runs: Mapping[Path, ExperimentConfig]) -> dict[Path, str]:
+def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, str]:
     """Finish all runs that can be finished; return why the others cannot."""
     left = {folder: config for folder, config in runs.items() if not _finished(folder)}
     for folder in runs:
         _tries(folder).unlink(missing_ok=True)
     failed: dict[Path, str] = {}
+    deaths_idle = 0
     done = len(runs) - len(left)
     # The mean over all runs so far: they differ too much for the last few to tell the time left.
     with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", smoothing=0) as bar:
         while left:
-            deaths = sum(map(_n_tries, left))
-            fresh = [folder for folder in left if not _n_tries(folder)]
+            tries = {folder: _n_tries(folder) for folder in left}
+            fresh = [folder for folder in left if not tries[folder]]
             # Who was running when a process died waits till the end, then runs with none beside.
-            batch, at_once = (fresh, "all") if fresh else (list(left), 1)
+            batch = {folder: left[folder] for folder in fresh or left}
             try:
-                for folder, problem in _parallel({f: left[f] for f in batch}, at_once):
+                for folder, problem in _parallel(batch, at_once if fresh else "1"):
                     del left[folder]
                     if problem is not None:
                         failed[folder] = problem
                         bar.set_postfix_str(f"{len(failed)} failed")
                     bar.update()
             except BrokenProcessPool:
-                if sum(map(_n_tries, left)) == deaths:
-                    raise  # no run had begun: trying again would go on for ever
+                # Where processes die before a run begins, trying again could go on for ever.
+                deaths_idle += all(_n_tries(folder) == tries[folder] for folder in left)
+                if deaths_idle == TRIES:
+                    raise
     return failed
 
 
 def _parallel(
-    runs: Mapping[Path, ExperimentConfig], at_once: str | int
+    runs: Mapping[Path, ExperimentConfig], at_once: str
 ) -> Iterator[tuple[Path, str | None]]:
     """Yield each run's folder and what went wrong, as they end."""
     parallel = joblib.Parallel(batch_size=1, pre_dispatch=at_once, return_as="generator_unordered")

@@ -247,6 +247,23 @@ def test_killed_sweep_goes_on_where_it_was(tmp_path, file, alone):
     assert not list(out.glob("*.tries"))
 
 
+def test_interrupted_sweep_says_so_and_exits_130(tmp_path, file, capsys):
+    out = tmp_path / "out"
+
+    def press_ctrl_c():
+        wait_for(lambda: any(out.glob("*/checkpoint.pt")))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    user = threading.Thread(target=press_ctrl_c)
+    user.start()
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["sweep", str(file), "--out", str(out), "--jobs", "1"])
+    user.join()
+    assert stop.value.code == 130
+    assert "alod: interrupted" in capsys.readouterr().err
+    assert sweep.find_runs([out])[1]
+
+
 def test_finished_runs_are_skipped_and_counted_as_done(tmp_path, file, capsys):
     out = tmp_path / "out"
     file.write_text(FILE.replace("rounds: 2", "rounds: 0"))
@@ -289,7 +306,7 @@ def test_run_whose_process_dies_is_given_up_and_all_others_end(tmp_path, alone):
         while not ended.wait(0.005):
             mark = culprit.with_suffix(".tries")
             tries = mark.stat().st_size if mark.exists() else 0
-            if tries > len(deaths) and (culprit / "config.json").exists():
+            if tries > len(deaths) and (culprit / "checkpoint.pt").exists():
                 deaths.append(time.monotonic())
                 for worker in psutil.Process().children():
                     with suppress(psutil.NoSuchProcess):  # joblib ends the others itself
@@ -303,7 +320,7 @@ def test_run_whose_process_dies_is_given_up_and_all_others_end(tmp_path, alone):
     finally:
         ended.set()
         killer.join()
-    assert list(report.failed) == [culprit]
+    assert report.failed.keys() == {culprit}, report.failed
     assert "died 3 times" in report.failed[culprit]
     assert len(deaths) == sweep.TRIES
     swept = {folder.name: results(folder) for folder in report.finished}
