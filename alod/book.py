@@ -18,6 +18,7 @@ import tokenize
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -354,6 +355,9 @@ def run_chapter(
     """
     notebooks = chapters()
     check_name("chapter", name, notebooks)
+    missing = [p for p in ("papermill", "ipykernel") if find_spec(p) is None]
+    if missing:
+        raise AlodError(f"a chapter needs {' and '.join(missing)}: pip install -e '.[book]'")
     source = notebooks[name]
     checked = check_parameters(source, parameters or {})
     out = Path(out if out is not None else f"{name}_run.ipynb").expanduser().resolve()
