@@ -83,74 +83,14 @@ class KNN:
         return distances[:, -1].double().cpu().numpy()
 
 
-class LOF:
-    """Local outlier factor: how much sparser a point's neighborhood is than its neighbors' own.
-
-    Gives the scores of ``pyod.models.lof.LOF``, through matrix products on the device. Source:
-    Breunig, Kriegel, Ng & Sander 2000, "LOF: identifying density-based local outliers".
-
-    Parameters
-    ----------
-    n_neighbors : int
-        At least 1. Fewer than that many other fitted points count as all of them.
-    """
-
-    def __init__(self, n_neighbors: int = 20) -> None:
-        check_count("n_neighbors", n_neighbors, 1)
-        self.n_neighbors = n_neighbors
-
-    def fit(self, X: Tensor | np.ndarray) -> "LOF":
-        """Measure the density around each point.
-
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (N, D), N at least 2.
-
-        Returns
-        -------
-        LOF
-            Itself.
-        """
-        self.points = torch.as_tensor(X).float()
-        self.k = min(self.n_neighbors, len(self.points) - 1)
-        distances, neighbors = geometry.nearest(self.points, self.points, self.k + 1)
-        # The first neighbor is the point itself, or its copy.
-        self.reach = distances[:, -1]
-        self.density = self._density(distances[:, 1:], neighbors[:, 1:])
-        return self
-
-    def _density(self, distances: Tensor, neighbors: Tensor) -> Tensor:
-        # No nearer than the neighbor's own k-th neighbor; 1e-10 as in scikit-learn, for copies.
-        reached = torch.maximum(distances, self.reach[neighbors]).double()
-        return 1 / (reached.mean(1) + 1e-10)
-
-    def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return the mean density around each point's neighbors over the density around it.
-
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (M, D), on the device of the fitted points.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64 (M,), positive, about 1 inside. A fitted point counts as its own neighbor.
-        """
-        distances, neighbors = geometry.nearest(torch.as_tensor(X).float(), self.points, self.k)
-        around = self.density[neighbors].mean(1)
-        return (around / self._density(distances, neighbors)).cpu().numpy()
-
-
 class Mahalanobis:
     """Distance to the mean, in units of the spread in that direction.
 
     The covariance is shrunk (Chen, Wiesel, Eldar & Hero 2010, "Shrinkage algorithms for MMSE
     covariance estimation"), so that a class of fewer points than dimensions can be described, too.
-    Source: Lee et al. 2018, "A simple unified framework for detecting
-    out-of-distribution samples and adversarial attacks". Not robust, unlike MCD, and hundreds of
-    times as fast: outliers among the fitted points widen it.
+    Source: Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples
+    and adversarial attacks". Not robust, unlike MCD, and hundreds of times as fast: outliers among
+    the fitted points widen it.
     """
 
     def fit(self, X: Tensor | np.ndarray) -> "Mahalanobis":
@@ -195,11 +135,7 @@ class Mahalanobis:
 
 
 # Fitted and scored on the device.
-OURS: dict[str, type[KNN | LOF | Mahalanobis]] = {
-    "knn": KNN,
-    "lof": LOF,
-    "mahalanobis": Mahalanobis,
-}
+OURS: dict[str, type[KNN | Mahalanobis]] = {"knn": KNN, "mahalanobis": Mahalanobis}
 # Above this many points, detectors other than exact kNN are fitted on a random sample of as many.
 FIT_AT_MOST = 10_000
 # The neural ones would print a line per epoch.
@@ -218,6 +154,7 @@ PYOD = {
     "inne": ("inne", "INNE"),
     "kde": ("kde", "KDE"),
     "loda": ("loda", "LODA"),
+    "lof": ("lof", "LOF"),
     "mcd": ("mcd", "MCD"),
     "ocsvm": ("ocsvm", "OCSVM"),
     "pca": ("pca", "PCA"),
@@ -231,8 +168,8 @@ def make(name: str, **params: Any) -> Detector:
     Parameters
     ----------
     name : str
-        ``knn``, ``lof``, ``mahalanobis`` (on the device) or one of PyOD's: abod, autoencoder,
-        cblof, copod, deepsvdd, ecod, gmm, hbos, iforest, inne, kde, loda, mcd, ocsvm, pca.
+        ``knn`` and ``mahalanobis`` (on the device) or one of PyOD's: abod, autoencoder, cblof,
+        copod, deepsvdd, ecod, gmm, hbos, iforest, inne, kde, loda, lof, mcd, ocsvm, pca.
     **params
         Passed on to the detector.
 

@@ -341,8 +341,8 @@ def k_means(
     # seeding takes longer than all the rest.
     rows = kmeans_plus_plus(fitted, k, rng, weight, trials=2 + int(np.log(k)))
     seeds = fitted[rows].cpu().numpy()
-    # One seeding and 20 steps: more of either gains less than 1 % (benchmarks/README.md).
-    model = KMeans(k, init=seeds, n_init=1, max_iter=20)
+    # One seeding and 10 steps: more of either gains about 1 % (benchmarks/README.md).
+    model = KMeans(k, init=seeds, n_init=1, max_iter=10)
     with warnings.catch_warnings():
         # Copies among the points leave clusters empty, which callers expect.
         warnings.simplefilter("ignore", ConvergenceWarning)

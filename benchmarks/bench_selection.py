@@ -128,9 +128,8 @@ def bench_strategies() -> list[str]:
 
 
 def bench_neighbors() -> list[Row]:
-    """Exact kNN and LOF against PyOD's, and ten classes against one."""
+    """Exact kNN against PyOD's, and ten classes against one."""
     from pyod.models.knn import KNN as PyodKNN  # noqa: N811
-    from pyod.models.lof import LOF as PyodLOF  # noqa: N811
 
     def against(what: str, name: str, other: object, fit: Tensor, pool: Tensor) -> Row:
         ours = detectors.make(name).fit(fit)
@@ -169,13 +168,6 @@ def bench_neighbors() -> list[Row]:
             PyodKNN(n_neighbors=1),
             real[:2000],
             real,
-        ),
-        against(
-            "LOF, 5,000 fitted, 20,000 scored, 64 dimensions, PyOD",
-            "lof",
-            PyodLOF(),
-            embeddings(5_000, seed=1)[0],
-            embeddings(20_000, seed=2)[0],
         ),
     ]
     reference, targets = embeddings(5_000, seed=1)
