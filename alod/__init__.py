@@ -41,6 +41,7 @@ _MODULES = {
     "projection",
     "provenance",
     "strategies",
+    "sweep",
     "training",
 }
 

@@ -207,7 +207,9 @@ def main(arguments: list[str] | None = None) -> None:
         typer_message = getattr(error, "format_message", None)
         if typer_message is None and not isinstance(error, AlodError):
             raise
-        print(f"alod: {typer_message() if typer_message else error}", file=sys.stderr)
+        message = typer_message() if typer_message else str(error)
+        if message:  # none where Typer has printed the help already
+            print(f"alod: {message}", file=sys.stderr)
         raise SystemExit(2) from None
     if code:
         # Typer returns 130 after Ctrl-C, where an exception would be expected.

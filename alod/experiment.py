@@ -238,18 +238,24 @@ def run_experiment(
     """
     folder = Path(out)
     _check_folder(folder, config)
-    if not _finished(folder):
-        data = _check_data(config, data)
+    if not is_finished(folder):
+        data = check_data(config, data)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             # Another process may have finished it while this one waited.
-            if not _finished(folder):
+            if not is_finished(folder):
                 _go_on(config, folder, data, on_round)
     return load_run(folder)
 
 
-def _finished(folder: Path) -> bool:
-    """Tell whether a run was finished: it has its provenance, and no checkpoint any more."""
+def is_finished(folder: Path) -> bool:
+    """Tell whether a run was finished: it has its provenance, and no checkpoint any more.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder, or where one would be.
+    """
     return (folder / "provenance.json").exists() and not (folder / "checkpoint.pt").exists()
 
 
@@ -272,7 +278,7 @@ def load_run(folder: str | Path) -> Run:
         If the folder holds no finished run.
     """
     folder = Path(folder)
-    if not _finished(folder):
+    if not is_finished(folder):
         raise AlodError(f"{folder}: holds no finished run; run_experiment() finishes it")
     return Run(
         config=ExperimentConfig(**json.loads((folder / "config.json").read_text())),
@@ -432,7 +438,8 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
         raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
     path = folder / "config.json"
     if not path.exists():
-        if folder.exists() and any(p.name != ".lock" for p in folder.iterdir()):
+        # A kill during the very first write leaves a hidden file, which is no other's.
+        if folder.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
             raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
         return
     try:
@@ -449,8 +456,26 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
         )
 
 
-def _check_data(config: ExperimentConfig, data: Dataset | None) -> Dataset:
-    """Load the data if it was not given; refuse it if it is too small for the config."""
+def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
+    """Load the data if it was not given; refuse it if it is too small for the config.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        Its ``dataset`` is loaded if need be, its ``n_labels`` must be there.
+    data : Dataset, optional
+        The data, if they are at hand.
+
+    Returns
+    -------
+    Dataset
+        What the run will work on.
+
+    Raises
+    ------
+    AlodError
+        If the data cannot be had, have too few images, or lack targets.
+    """
     if data is None:
         check_name("data set", config.dataset, DATASETS)
         data = load_dataset(config.dataset)

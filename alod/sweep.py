@@ -21,8 +21,8 @@ from alod.errors import AlodError, check_count, check_name
 from alod.experiment import (
     ExperimentConfig,
     Run,
-    _check_data,
-    _finished,
+    check_data,
+    is_finished,
     load_run,
     run_experiment,
 )
@@ -223,7 +223,7 @@ def run_sweep(
     for config in runs.values():
         check_name("data set", config.dataset, DATASETS)
         # Loaded here first, so that no two workers download it at the same time.
-        _check_data(config, _dataset(config.dataset))
+        check_data(config, _dataset(config.dataset))
     client = None if dask is None else _connect(dask)
     with nullcontext() if client is None else client:
         try:
@@ -244,7 +244,7 @@ def run_sweep(
 
 def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, str]:
     """Finish all runs that can be finished; return why the others cannot."""
-    left = {folder: config for folder, config in runs.items() if not _finished(folder)}
+    left = {folder: config for folder, config in runs.items() if not is_finished(folder)}
     for folder in runs:
         _tries(folder).unlink(missing_ok=True)
     failed: dict[Path, str] = {}
@@ -377,7 +377,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
             raise AlodError(f"{folder}: no such folder; give one that holds runs")
         places |= dict.fromkeys(p.parent.resolve() for p in sorted(folder.rglob("config.json")))
     for place in places:
-        if not _finished(place):
+        if not is_finished(place):
             unfinished.append(place)
             continue
         try:

@@ -199,3 +199,10 @@ def test_asked_gives_a_round_or_all_of_them(tmp_path, mini):
     run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
     assert run.asked(1).tolist() == run.queries["index"][20:30].tolist()
     assert run.asked().tolist() == run.queries["index"].tolist()
+
+
+def test_kill_during_the_first_write_leaves_no_folder_that_is_refused(tmp_path, mini):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".config.json.k3x9").write_text('{"dataset": "mn')
+    assert len(alod.run_experiment(TINY, out, data=mini).history) == 3
