@@ -255,10 +255,15 @@ def test_interrupted_sweep_says_so_and_exits_130(tmp_path, file, capsys):
         os.kill(os.getpid(), signal.SIGINT)
 
     user = threading.Thread(target=press_ctrl_c)
-    user.start()
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["sweep", str(file), "--out", str(out), "--jobs", "1"])
-    user.join()
+    # A test run in parallel ignores Ctrl-C; a user's shell does not.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        user.start()
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["sweep", str(file), "--out", str(out), "--jobs", "1"])
+        user.join()
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert stop.value.code == 130
     assert "alod: interrupted" in capsys.readouterr().err
     assert sweep.find_runs([out])[1]
