@@ -39,7 +39,7 @@ class ExperimentConfig:
         A name in :data:`alod.strategies.STRATEGIES`.
     strategy_params : dict
         Passed on to the strategy; plain values, since they are written to the run folder.
-    initial : {"kmeans", "herding", "random"}
+    initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
         How the first images are chosen.
     n_initial, n_query, rounds : int
         Labels bought at first, in each round, and rounds after the first set.

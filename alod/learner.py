@@ -45,7 +45,7 @@ class ActiveLearner:
         A name in :data:`alod.strategies.STRATEGIES` or a function of that kind.
     strategy_params : mapping, optional
         Passed on to the strategy.
-    initial : {"kmeans", "herding", "random"}
+    initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
         How the first images are chosen, see :func:`alod.initial.select`.
     training_mode : {"warm", "scratch", "shrink_perturb"}
         From where each fit sets out, see :func:`alod.training.fit`.
