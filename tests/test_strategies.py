@@ -232,10 +232,8 @@ def test_outlier_buys_no_clump_whole(rng):
         torch.cat([view.pool_embeddings, clump]),
         torch.cat([view.pool_logits, torch.zeros(50, 4)]),
     )
-    literal = strategies.outlier_topk(crowded, 20, rng, detector="pca").indices
     diverse = strategies.outlier(crowded, 20, rng).indices
     assert (diverse >= 200).sum() <= 5
-    assert (diverse >= 200).sum() < max(1, (literal >= 200).sum()) + 5
 
 
 @pytest.mark.parametrize("detector", ["knn", "lof", "gmm"])
