@@ -1,6 +1,6 @@
 """The first set, chosen before any label exists, and how well it stands for the pool."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from alod.training import Images, as_tensor, to_float
 # Kernel means over more points than this differ by less than the spread of random sets.
 REFERENCE = 10_000
 SIDE = 28
+BATCH = 1024
 COMPONENTS = 50
 
 
@@ -35,21 +36,22 @@ def features(images: Images) -> Tensor:
     Tensor
         float32 (N, D) on the CPU, D = min(50, N - 1, pixels); the same for the same images.
     """
-    flat = torch.cat([_flatten(images[i : i + 4096]) for i in range(0, len(images), 4096)])
-    sample = flat[:: max(1, len(flat) // REFERENCE)]
+    sample = torch.cat(list(_flattened(images[:: max(1, len(images) // REFERENCE)])))
     center = sample.mean(0)
     # The leading eigenvectors of the covariance; float64 makes them the same on every machine
     # but for a sign.
     covariance = (sample - center).T.double() @ (sample - center).double()
     axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
-    return (flat - center) @ axes[:, : min(COMPONENTS, len(sample) - 1)].float()
+    axes = axes[:, : min(COMPONENTS, len(sample) - 1)].float()
+    return torch.cat([(rows - center) @ axes for rows in _flattened(images)])
 
 
-def _flatten(images: Images) -> Tensor:
-    batch = to_float(as_tensor(images).cpu())
-    if max(batch.shape[-2:]) > SIDE:
-        batch = functional.adaptive_avg_pool2d(batch, SIDE)
-    return batch.flatten(1)
+def _flattened(images: Images) -> Iterator[Tensor]:
+    for start in range(0, len(images), BATCH):
+        batch = to_float(as_tensor(images[start : start + BATCH]).cpu())
+        if max(batch.shape[-2:]) > SIDE:
+            batch = functional.adaptive_avg_pool2d(batch, SIDE)
+        yield batch.flatten(1)
 
 
 def _as_features(images: Images) -> Tensor:

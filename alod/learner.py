@@ -17,6 +17,7 @@ from alod.data import from_arrays
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
 from alod.initial import METHODS as INITIAL_METHODS
+from alod.initial import features as initial_features
 from alod.initial import select as select_initial
 from alod.strategies import PoolView, Selection, Strategy
 from alod.training import Images
@@ -187,7 +188,9 @@ class ActiveLearner:
         started = time.perf_counter()
         if len(self.labeled) == 0:
             rng = self._rng("initial")
-            chosen = select_initial(self._rows(pool), k, self._settings["initial"], rng)
+            whole = len(pool) == len(self.images)
+            described = self.images if whole else initial_features(self.images)[pool]
+            chosen = select_initial(described, k, self._settings["initial"], rng)
             selection = Selection(chosen, np.full(k, np.nan))
             self.seconds["infer"] = 0.0
         else:
@@ -268,7 +271,7 @@ class ActiveLearner:
         started = time.perf_counter()
         training.fit(
             self.model,
-            training.as_tensor(self._rows(labeled)),
+            training.as_tensor(self.images[labeled]),
             torch.as_tensor(self.answers[labeled]),
             steps=settings["steps"],
             batch_size=settings["batch_size"],
@@ -499,9 +502,6 @@ class ActiveLearner:
         learner.load_state_dict(content["state"])
         return learner
 
-    def _rows(self, indices: np.ndarray) -> Images:
-        return self.images[indices]
-
     def _n_answered(self) -> int:
         return int((self.answers != UNLABELED).sum())
 
@@ -514,9 +514,13 @@ class ActiveLearner:
         return np.random.default_rng(self._seed(purpose, self._n_answered()))
 
     def _mc_logits(self, n: int) -> Tensor:
-        pool = self._rows(self.pool)
+        # Over all images, as they lie: a memory-mapped pool cannot be copied.
+        pool = self.pool
         first = self._seed("dropout", self._n_answered())
-        samples = [training.infer(self.model, pool, dropout_seed=first + i)[1] for i in range(n)]
+        samples = [
+            training.infer(self.model, self.images, dropout_seed=first + i)[1][pool]
+            for i in range(n)
+        ]
         return torch.stack(samples).to(self.device)
 
     def _check_asked(self, indices: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ step waits for the host.
 """
 
 import copy
+import mmap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
 import torch
@@ -119,7 +120,18 @@ def to_float(images: Tensor) -> Tensor:
 
 def as_tensor(images: Images) -> Tensor:
     """Return images as a tensor; rows of a memory-mapped array are read from disk now."""
-    return torch.from_numpy(np.array(images)) if isinstance(images, np.ndarray) else images
+    if not isinstance(images, np.ndarray):
+        return images
+    rows = torch.from_numpy(np.array(images))
+    if isinstance(images, np.memmap) and images.mode in ("r", "r+", "w+"):
+        # Pages that were read count as this process's memory until it gives them back.
+        images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    return rows
+
+
+def _autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
+    """Compute in 16 bits inside the block, where the device gains by it."""
+    return nullcontext() if half is None else torch.autocast(device.type, dtype=half)
 
 
 def augment_batch(images: Tensor, kind: str) -> Tensor:
@@ -232,7 +244,7 @@ def fit(
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
         for batch in order:
             inputs = augment_batch(images[batch], augment or "none")
-            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+            with _autocast(device, half):
                 logits = model(inputs)[1]
             loss = functional.cross_entropy(logits.float(), targets[batch])
             optimizer.zero_grad(set_to_none=True)
@@ -289,21 +301,23 @@ def infer(
     half = half_precision(device)
     network = _for_inference(model, keep_dropout=dropout_seed is not None)
     size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
-    parts: list[tuple[Tensor, Tensor]] = []
-    with (
-        torch.inference_mode(),
-        seeded(dropout_seed or 0, device),
-        torch.autocast(device.type, dtype=half, enabled=half is not None),
-    ):
+    # Made outside of inference mode: what is returned may be saved, changed and differentiated.
+    outputs: tuple[Tensor, ...] = ()
+    with seeded(dropout_seed or 0, device):
         # At least one pass, so that no images still answer with the right number of columns.
         for start in range(0, max(len(images), 1), size):
-            batch = to_float(as_tensor(images[start : start + size]).to(device, non_blocking=True))
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            embedding, logits = network(batch)
-            parts.append((embedding.float(), logits.float()))
-    embeddings, logits = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
-    # Out of inference mode's hands: a clone may be saved, changed and used with gradients.
-    return embeddings.clone(), logits.clone()
+            batch = as_tensor(images[start : start + size])
+            if device.type == "cuda" and batch.device.type == "cpu":
+                batch = batch.pin_memory()
+            batch = to_float(batch.to(device, non_blocking=True))
+            with torch.inference_mode(), _autocast(device, half):
+                found = network(batch.contiguous(memory_format=torch.channels_last))
+            if not outputs:
+                outputs = tuple(torch.empty(len(images), o.shape[1], device=device) for o in found)
+            for whole, part in zip(outputs, found, strict=True):
+                whole[start : start + size] = part
+    embeddings, logits = (whole.cpu() for whole in outputs)
+    return embeddings, logits
 
 
 def _for_inference(model: nn.Module, keep_dropout: bool) -> nn.Module:
