@@ -32,6 +32,8 @@ HELP = {
     "n_initial": "Labels in the first set.",
     "n_query": "Labels bought in each round.",
     "rounds": "Rounds after the first set.",
+    "budgets": "In place of these three: labels after each round, such as 20,50,100.",
+    "pool": "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
     "training_mode": "Where each round sets out: warm, scratch or shrink_perturb.",
     "steps": "Gradient steps in each round.",
     "batch_size": "Images in each step.",
@@ -47,6 +49,7 @@ COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query 
 def run(out: Path, **options: Any) -> None:
     """Run one experiment into its own folder; a run that was cut off goes on."""
     options["strategy_params"] = _json_object("--strategy-params", options["strategy_params"])
+    options["budgets"] = _numbers("--budgets", options["budgets"])
     config = ExperimentConfig(**options)
     print("".join(f"{name:>10}" for name in COLUMNS), flush=True)
     finished = run_experiment(config, out, on_round=_print_row)
@@ -78,7 +81,7 @@ def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
     for f in fields(ExperimentConfig):
         plain = f.default is not MISSING
         annotation = Annotated[f.type if plain else str, typer.Option(help=HELP[f.name])]  # type: ignore[valid-type]
-        default = f.default if plain else "{}"
+        default = f.default if plain else {"strategy_params": "{}", "budgets": ""}[f.name]
         options.append(
             inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
@@ -180,6 +183,13 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"diversify": 5}}')
     return value
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise AlodError(f"{option} {text!r}: expected numbers such as 20,50,100") from None
 
 
 def _join_pairs(arguments: list[str]) -> list[str]:

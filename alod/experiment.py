@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 from tqdm import tqdm
 
-from alod import initial, models, strategies, training
+from alod import initial, models, pools, strategies, training
 from alod.data import DATASETS, Dataset, load_dataset
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
@@ -43,6 +43,11 @@ class ExperimentConfig:
         How the first images are chosen.
     n_initial, n_query, rounds : int
         Labels bought at first, in each round, and rounds after the first set.
+    budgets : list of int
+        In place of these three: labels bought in all after the first set and after each round,
+        ascending. ``n_query`` is 0 then, the other two follow from it.
+    pool : str
+        ``clean``, or a stress pool of :func:`alod.pools.make`, drawn by the seed.
     training_mode : {"warm", "scratch", "shrink_perturb"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
@@ -71,6 +76,8 @@ class ExperimentConfig:
     n_initial: int = 100
     n_query: int = 100
     rounds: int = 9
+    budgets: list[int] = field(default_factory=list)
+    pool: str = "clean"
     training_mode: str = "warm"
     steps: int = 300
     batch_size: int = 64
@@ -85,8 +92,15 @@ class ExperimentConfig:
         check_name("initial method", self.initial, initial.METHODS)
         check_name("training mode", self.training_mode, training.TRAINING_MODES)
         check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
-        for name, low in {"n_initial": 1, "n_query": 1, "steps": 1, "batch_size": 2}.items():
+        check_name("pool", self.pool, pools.NAMES)
+        _check_budgets(self.budgets)
+        if self.budgets:
+            given = {"n_initial": self.budgets[0], "n_query": 0, "rounds": len(self.budgets) - 1}
+            for name, value in given.items():
+                object.__setattr__(self, name, value)
+        for name, low in {"n_initial": 1, "steps": 1, "batch_size": 2}.items():
             check_count(name, getattr(self, name), low)
+        check_count("n_query", self.n_query, 0 if self.budgets else 1)
         check_count("rounds", self.rounds, 0)
         check_count("seed", self.seed, 0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate <= 1:
@@ -104,7 +118,14 @@ class ExperimentConfig:
     @property
     def n_labels(self) -> int:
         """Labels bought in all."""
-        return self.n_initial + self.rounds * self.n_query
+        return sum(self.bought)
+
+    @property
+    def bought(self) -> list[int]:
+        """Labels bought at first and in each round."""
+        if self.budgets:
+            return [self.budgets[0], *np.diff(self.budgets).tolist()]
+        return [self.n_initial, *[self.n_query] * self.rounds]
 
     def full_set(self, n_images: int, epochs: int = 15) -> "ExperimentConfig":
         """Return the config that trains the same classifier once on every label.
@@ -128,13 +149,24 @@ class ExperimentConfig:
             strategy_params={},
             initial="random",
             n_initial=n_images,
+            n_query=max(1, self.n_query),
             rounds=0,
+            budgets=[],
             steps=steps,
         )
 
     def hash(self) -> str:
         """Return 12 hex digits that name this config: the folder of its run in a sweep."""
         return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _check_budgets(budgets: object) -> None:
+    counts = budgets if isinstance(budgets, list) else [-1]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in counts)
+    if not whole or counts != sorted(set(counts)) or min(counts, default=1) < 1:
+        raise AlodError(
+            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
+        )
 
 
 @dataclass(frozen=True)
@@ -181,7 +213,8 @@ class Run:
     @property
     def curve(self) -> pd.DataFrame:
         """The history with the columns that tell runs apart, ready to be stacked with others'."""
-        keys = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "seed"]
+        keys = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool"]
+        keys.append("seed")
         told = {key: getattr(self.config, key) for key in keys}
         return pd.DataFrame({**told, **self.history})
 
@@ -240,6 +273,7 @@ def run_experiment(
     _check_folder(folder, config)
     if not is_finished(folder):
         data = check_data(config, data)
+        data = _check_size(config, pools.make(data, config.pool, config.seed))
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             # Another process may have finished it while this one waited.
@@ -326,8 +360,9 @@ def _round(
 ) -> dict[str, float]:
     """Do one round and note it; the test set is looked at to report, after all is decided."""
     number = len(progress.history)
-    k = config.n_query if number else config.n_initial
-    selection = learner.step(k, oracle=lambda indices: data.targets[indices].numpy())
+    selection = learner.step(
+        config.bought[number], oracle=lambda indices: data.targets[indices].numpy()
+    )
     progress.queries += [
         {"round": number, "index": int(index), "score": float(score)}
         for index, score in zip(*selection, strict=True)
@@ -479,11 +514,20 @@ def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset
     if data is None:
         check_name("data set", config.dataset, DATASETS)
         data = load_dataset(config.dataset)
-    if config.n_labels > len(data.images):
-        raise AlodError(
-            f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query} = "
-            f"{config.n_labels} labels: {data.name} has {len(data.images)} images; ask for fewer"
-        )
+    _check_size(config, data)
     if (data.targets < 0).any():
         raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
     return data
+
+
+def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
+    """Refuse a pool of fewer images than labels are to be bought."""
+    if config.n_labels <= len(data.images):
+        return data
+    told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
+    told = f"budgets={config.budgets}" if config.budgets else told
+    kind = "" if config.pool == "clean" else f" with pool={config.pool!r}"
+    raise AlodError(
+        f"{told} = {config.n_labels} labels: {data.name}{kind} has {len(data.images)} images; ask "
+        "for fewer"
+    )

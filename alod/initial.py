@@ -43,7 +43,11 @@ def features(images: Images) -> Tensor:
     covariance = (sample - center).T.double() @ (sample - center).double()
     axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
     axes = axes[:, : min(COMPONENTS, len(sample) - 1)].float()
-    return torch.cat([(rows - center) @ axes for rows in _flattened(images)])
+    # Filled, not joined: results that lie between large buffers would keep their memory in use.
+    points = torch.empty(len(images), axes.shape[1])
+    for i, rows in enumerate(_flattened(images)):
+        points[i * BATCH : (i + 1) * BATCH] = (rows - center) @ axes
+    return points
 
 
 def _flattened(images: Images) -> Iterator[Tensor]:

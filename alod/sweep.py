@@ -404,7 +404,8 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
     -------
     DataFrame
         One row per run and round, sorted: the columns :data:`SETTINGS`, each other field in which
-        the configs differ (``strategy_params`` as JSON), ``seed``, and those of ``Run.history``.
+        the configs of one data set and model differ (``strategy_params`` and ``budgets`` as JSON),
+        ``seed``, and those of ``Run.history``.
 
     Raises
     ------
@@ -417,19 +418,19 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
 def _stack(runs: list[Run]) -> pd.DataFrame:
     if not runs:
         raise AlodError("no finished run: expected at least one; run or resume the sweep first")
-    varied = [
-        name
-        for name in FIELDS
-        if name not in (*SETTINGS, "seed") and len(_distinct(_told(run)[name] for run in runs)) > 1
-    ]
-    curves = [
-        run.curve.assign(pool="clean", **{name: _told(run)[name] for name in varied})
-        for run in runs
-    ]
+    varied = [name for name in FIELDS if name not in (*SETTINGS, "seed") and _varies(name, runs)]
+    curves = [run.curve.assign(**{name: _told(run)[name] for name in varied}) for run in runs]
     keys = [*SETTINGS, *varied, "seed", "round"]
     rest = [column for column in curves[0] if column not in keys]
     table = pd.concat(curves, ignore_index=True)[[*keys, *rest]]
     return table.sort_values(keys, ignore_index=True)
+
+
+def _varies(name: str, runs: list[Run]) -> bool:
+    """Tell whether a field differs among the runs of one data set and model."""
+    kinds = _distinct([run.config.dataset, run.config.model] for run in runs)
+    told = _distinct([run.config.dataset, run.config.model, _told(run)[name]] for run in runs)
+    return len(told) > len(kinds)
 
 
 def _setting_columns(table: pd.DataFrame) -> list[str]:
@@ -439,7 +440,10 @@ def _setting_columns(table: pd.DataFrame) -> list[str]:
 def _told(run: Run) -> dict[str, Any]:
     """Return a run's config as it stands in a table's columns."""
     config = asdict(run.config)
-    return config | {"strategy_params": json.dumps(config["strategy_params"], sort_keys=True)}
+    return {
+        name: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+        for name, value in config.items()
+    }
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

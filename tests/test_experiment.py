@@ -50,6 +50,26 @@ def test_run_folder_holds_what_was_promised(tmp_path, mini):
     assert names - {".lock"} == {"config.json", "history.csv", "queries.csv", "provenance.json"}
 
 
+def test_budgets_say_how_many_labels_there_are_after_each_round(tmp_path, mini):
+    config = alod.ExperimentConfig(model="lenet5", budgets=[10, 15, 40], steps=2)
+    run = alod.run_experiment(config, tmp_path / "run", data=mini)
+    assert run.history["n_labeled"].tolist() == [10, 15, 40]
+    assert [len(run.asked(r)) for r in range(3)] == [10, 5, 25]
+    assert load_run(tmp_path / "run").config == config
+    assert set(run.curve["n_query"]) == {0}
+
+
+def test_full_set_of_a_config_with_budgets_buys_everything_at_once(mini):
+    config = alod.ExperimentConfig(budgets=[10, 20]).full_set(len(mini.images))
+    assert config.bought == [len(mini.images)]
+
+
+@pytest.mark.parametrize("budgets", [[20, 10], [10, 10], [0, 5], [10.5], ["10"], 20])
+def test_budgets_that_do_not_ascend_are_refused(budgets):
+    with pytest.raises(AlodError, match="budgets=.*ascending"):
+        alod.ExperimentConfig(budgets=budgets)
+
+
 def test_reported_accuracy_is_that_of_the_test_set(tmp_path, mini):
     config = replace(TINY, rounds=0, steps=40)
     run = alod.run_experiment(config, tmp_path / "run", data=mini)
