@@ -236,7 +236,7 @@ def fit(
         model.to(memory_format=torch.channels_last)
         model.train()
         optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning_rate, fused=device.type != "mps"
+            model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,36 @@ def test_no_labels_are_refused(cnn):
 def test_unknown_device_is_refused(device):
     with pytest.raises(AlodError, match="device"):
         training.resolve_device(device)
+
+
+@pytest.mark.parametrize("augment", ["none", "digits", "clothing"])
+def test_no_training_step_waits_for_the_host(augment):
+    # On torch's meta device there are shapes and no values: asking for one is an error.
+    model = training.build_seeded("cnn", 10, 1, seed=0).to("meta")
+    images = torch.zeros(50, 1, 28, 28, dtype=torch.uint8, device="meta")
+    targets = torch.zeros(50, dtype=torch.int64, device="meta")
+    training.fit(model, images, targets, steps=3, augment=augment)
+    assert next(model.parameters()).device.type == "meta"
+
+
+def test_a_memory_mapped_pool_gives_its_pages_back(tmp_path):
+    images = np.memmap(tmp_path / "pool", np.uint8, "w+", shape=(20_000, 1, 28, 28))
+    images[:] = np.arange(20_000, dtype=np.uint8)[:, None, None, None]
+    images.flush()
+    mapped = np.memmap(tmp_path / "pool", np.uint8, "r", shape=images.shape)
+    del images
+    for start in range(0, len(mapped), 1_000):
+        rows = training.as_tensor(mapped[start : start + 1_000])
+        assert torch.equal(rows[:, 0, 0, 0], torch.arange(start, start + 1_000).to(torch.uint8))
+    smaps = Path("/proc/self/smaps").read_text() if Path("/proc/self/smaps").exists() else ""
+    if str(tmp_path) in smaps:
+        resident = int(smaps.split(str(tmp_path))[1].split("Rss:")[1].split()[0])
+        assert resident < 1_000  # kB, of 15,680
+
+
+def test_what_is_changed_in_a_private_map_stays_changed(tmp_path):
+    (tmp_path / "pool").write_bytes(bytes(10 * 28 * 28))
+    mapped = np.memmap(tmp_path / "pool", np.uint8, "c", shape=(10, 1, 28, 28))
+    mapped[3] = 7
+    assert int(training.as_tensor(mapped)[3].max()) == 7
+    assert int(training.as_tensor(mapped)[3].max()) == 7
