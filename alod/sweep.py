@@ -45,6 +45,7 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
     - A list's entry may be a mapping, which sets its own field and others beside it. It wins over
       what the file says of those.
     - ``seeds`` takes the place of ``seed``: a number n stands for 0 to n - 1, a list for itself.
+    - The file may be a list of such blocks.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
     Returns
     -------
     list of ExperimentConfig
-        In the order of the file, the first field varying slowest and the seed fastest; each once.
+        All of the lowest seed first, so that a sweep that is cut off has something to compare;
+        those in the order of the file, the first field varying slowest; each once.
 
     Raises
     ------
@@ -90,10 +92,16 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
 
 def _expand(spec: object) -> list[ExperimentConfig]:
     """Return the configs that an experiment file stands for."""
+    blocks = spec if isinstance(spec, list) and spec else [spec]
+    configs = {config.hash(): config for block in blocks for config in _expand_block(block)}
+    return sorted(configs.values(), key=lambda config: config.seed)
+
+
+def _expand_block(spec: object) -> list[ExperimentConfig]:
     if not isinstance(spec, dict) or not spec:
         raise AlodError("expected fields of a config, such as 'strategy: [random, outlier]'")
     lists = [_choices(name, value) for name, value in spec.items()]
-    configs = {}
+    configs = []
     for choices in product(*lists):
         told = {k: v for c, of in zip(choices, lists, strict=True) if len(of) > 1 for k, v in c}
         try:
@@ -101,11 +109,11 @@ def _expand(spec: object) -> list[ExperimentConfig]:
             for seed in _seeds(settings.pop("seeds", 1)):
                 config = ExperimentConfig(**settings, seed=seed)
                 check_name("data set", config.dataset, DATASETS)
-                configs[config.hash()] = config
+                configs.append(config)
         except AlodError as error:
             where = ", ".join(f"{name}={value!r}" for name, value in told.items())
             raise AlodError(f"{where}: {error}" if told else str(error)) from None
-    return list(configs.values())
+    return configs
 
 
 Choice = tuple[tuple[str, Any], ...]
@@ -115,7 +123,9 @@ def _choices(name: str, value: object) -> list[Choice]:
     """Return what a field may be: for each choice, the fields that it sets and their values."""
     known = [*(field for field in FIELDS if field != "seed"), "seeds"]
     check_name("field", name, known)
-    if not isinstance(value, list) or name == "seeds":
+    # One list of budgets is a value; several are a list of lists.
+    listed = isinstance(value, list) and not (name == "budgets" and _is_flat(value))
+    if not listed or name == "seeds":
         return [((name, value),)]
     if not value:
         raise AlodError(f"{name}: []: expected at least one value")
@@ -131,6 +141,10 @@ def _choices(name: str, value: object) -> list[Choice]:
             raise AlodError(f"{name}: {entry!r}: expected {name!r} among its fields")
         choices.append(tuple(entry.items()))
     return choices
+
+
+def _is_flat(value: list[object]) -> bool:
+    return all(isinstance(entry, int) for entry in value)
 
 
 def _merged(choices: Iterable[Choice]) -> dict[str, Any]:

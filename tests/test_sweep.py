@@ -71,16 +71,31 @@ def file(tmp_path):
 
 EXPANSIONS = {
     "plain fields are one config": ("rounds: 2", [{"rounds": 2, "seed": 0}]),
-    "lists are crossed, seeds fastest": (
+    "lists are crossed, seeds slowest": (
         "model: [cnn, lenet5]\nstrategy: [random, margin]\nseeds: 2",
         [
             {"model": m, "strategy": s, "seed": i}
+            for i in (0, 1)
             for m in ("cnn", "lenet5")
             for s in ("random", "margin")
-            for i in (0, 1)
         ],
     ),
-    "seeds as a list": ("seeds: [7, 3]", [{"seed": 7}, {"seed": 3}]),
+    "seeds as a list": ("seeds: [7, 3]", [{"seed": 3}, {"seed": 7}]),
+    "one list of budgets": ("budgets: [10, 30]", [{"budgets": [10, 30], "rounds": 1}]),
+    "lists of budgets": (
+        "budgets: [[10, 30], [20]]",
+        [{"budgets": [10, 30]}, {"budgets": [20], "n_initial": 20}],
+    ),
+    "blocks": (
+        "- {model: cnn, strategy: [random, margin], seeds: 2}\n- {model: lenet5}",
+        [
+            {"model": "cnn", "strategy": "random", "seed": 0},
+            {"model": "cnn", "strategy": "margin", "seed": 0},
+            {"model": "lenet5", "seed": 0},
+            {"model": "cnn", "strategy": "random", "seed": 1},
+            {"model": "cnn", "strategy": "margin", "seed": 1},
+        ],
+    ),
     "strategies with their own parameters": (
         "strategy: [random, {strategy: outlier, strategy_params: {detector: lof}}]",
         [
@@ -96,8 +111,8 @@ EXPANSIONS = {
         "rounds: 9\nseeds: 2\nmodel: [cnn, {model: resnet18, rounds: 4, seeds: 1}]",
         [
             {"model": "cnn", "rounds": 9, "seed": 0},
-            {"model": "cnn", "rounds": 9, "seed": 1},
             {"model": "resnet18", "rounds": 4, "seed": 0},
+            {"model": "cnn", "rounds": 9, "seed": 1},
         ],
     ),
     "two lists with mappings": (
