@@ -181,7 +181,7 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"diversify": 5}}')
+        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"focus": 4}}')
     return value
 
 

@@ -14,8 +14,9 @@ from torch.nn import functional
 BLOCK = 2_000_000
 # Above this many points, clusters and kernel coverage are computed on a random sample of as many.
 SAMPLE = 100_000
-# Points that stand for all in the coverage that :func:`max_herding` maximizes.
-REFERENCE = 10_000
+# Points that stand for all in the coverage that :func:`max_herding` maximizes, and those that may
+# be taken where points have weights.
+REFERENCE, CANDIDATES = 10_000, 12_000
 # Typicality as published: neighbors, the most clusters, and what counts as a cluster (Hacohen et
 # al. 2022 and their code).
 TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
@@ -157,7 +158,7 @@ def distances_by_product(
     return to_rows
 
 
-def sample(n: int, at_most: int, rng: Generator) -> np.ndarray:
+def sample(n: int, at_most: int, rng: Generator, share: np.ndarray | None = None) -> np.ndarray:
     """Draw positions without replacement where there are too many.
 
     Parameters
@@ -168,13 +169,22 @@ def sample(n: int, at_most: int, rng: Generator) -> np.ndarray:
         Positions wanted.
     rng : numpy.random.Generator
         Draws; untouched if n <= at_most.
+    share : numpy.ndarray, optional
+        float (n,), positive: how likely each is drawn next, relative to the others; by default all
+        are equally likely.
 
     Returns
     -------
     numpy.ndarray
         int64 (min(n, at_most),), ascending.
     """
-    return np.arange(n) if n <= at_most else np.sort(rng.choice(n, at_most, replace=False))
+    if n <= at_most:
+        return np.arange(n)
+    if share is None:
+        return np.sort(rng.choice(n, at_most, replace=False))
+    # The first to arrive, if each comes at the rate of its share.
+    arrivals = rng.exponential(size=n) / share
+    return np.sort(np.argpartition(arrivals, at_most)[:at_most])
 
 
 def kmeans_plus_plus(
@@ -453,14 +463,20 @@ def _typicality(points: Tensor) -> np.ndarray:
 
 
 def max_herding(
-    points: Tensor, k: int, rng: Generator, gamma: float, covered: Tensor | None = None
+    points: Tensor,
+    k: int,
+    rng: Generator,
+    gamma: float,
+    covered: Tensor | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take, k times, the point that adds most to the coverage of all points.
 
     A point is covered by the greatest of its kernels exp(-gamma × squared distance) to what is
-    covered or taken; coverage is the mean over all, for which at most 10,000 of them stand. Greedy,
-    so within 1 - 1/e of the best there is. Source: Bae, Noh & Sutherland 2024, "Generalized
-    coverage for more robust low-budget active learning".
+    covered or taken; coverage is the weighted mean over all, for which at most 10,000 of them
+    stand, drawn by weight. Greedy, so within 1 - 1/e of the best there is. Source: Bae, Noh &
+    Sutherland 2024, "Generalized coverage for more robust low-budget active learning"; the weights
+    are ours.
 
     Parameters
     ----------
@@ -474,6 +490,9 @@ def max_herding(
         Of the kernel, positive.
     covered : Tensor, optional
         float32 (M, D), points that are covered already.
+    weights : numpy.ndarray, optional
+        float (N,), positive: how much each point wants to be covered. Of more than 12,000 points,
+        as many are drawn by weight, and only those may be taken. By default all count alike.
 
     Returns
     -------
@@ -482,36 +501,45 @@ def max_herding(
     gains : numpy.ndarray
         float64 (k,), what each added to the coverage, in [0, 1], never increasing.
     """
-    reference = points[sample(len(points), REFERENCE, rng)]
-    few = sample(len(points), max(SAMPLE, k), rng)
-    candidates = points if len(few) == len(points) else points[few]
+    n = len(points)
+    share = None if weights is None else weights / weights.sum()
+    few = sample(n, max(SAMPLE if share is None else CANDIDATES, k), rng, share)
+    candidates = points if len(few) == n else points[few]
+    if share is None or n <= REFERENCE:
+        rows = sample(n, REFERENCE, rng)
+        mass = np.full(len(rows), 1 / len(rows)) if share is None else share
+    else:
+        # Drawn by weight, each point stands for as much as any other.
+        rows, mass = rng.choice(n, REFERENCE, p=share), np.full(REFERENCE, 1 / REFERENCE)
+    reference, mass = points[rows], torch.as_tensor(mass).to(points)
     coverage = points.new_zeros(len(reference))
     if covered is not None and len(covered):
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())
-    gain = _coverage_between(candidates, reference, gamma, coverage, torch.ones_like(coverage))
+    top = torch.ones_like(coverage)
+    gain = _coverage_between(candidates, reference, mass, gamma, coverage, top)
     taken = np.empty(k, dtype=np.int64)
     gains = np.empty(k)
     for i in range(k):
         taken[i] = pick = int(gain.argmax())
-        gains[i] = max(0.0, float(gain[pick])) / len(reference)
+        gains[i] = max(0.0, float(gain[pick]))
         kernel = torch.exp(-gamma * squared_distances(reference, candidates[pick, None])[:, 0])
         # Only reference points that the pick covers better than before change what others add.
         better = kernel > coverage
         old, new = coverage[better], kernel[better]
-        gain -= _coverage_between(candidates, reference[better], gamma, old, new)
+        gain -= _coverage_between(candidates, reference[better], mass[better], gamma, old, new)
         coverage[better] = new
         gain[taken[: i + 1]] = -torch.inf
     return few[taken], gains
 
 
 def _coverage_between(
-    points: Tensor, reference: Tensor, gamma: float, low: Tensor, high: Tensor
+    points: Tensor, reference: Tensor, mass: Tensor, gamma: float, low: Tensor, high: Tensor
 ) -> Tensor:
-    """Sum over the reference how far each point's kernel reaches from `low` up to `high`."""
+    """Sum over the reference's mass how far each point's kernel reaches from `low` to `high`."""
     reach = torch.empty(len(points), dtype=torch.float64, device=points.device)
     rows = max(1, BLOCK // max(1, len(reference)))
     for start in range(0, len(points), rows):
         block = points[start : start + rows]
         kernel = squared_distances(block, reference).mul_(-gamma).exp_()
-        reach[start : start + rows] = kernel.clamp_(low, high).sub_(low).sum(1)
+        reach[start : start + rows] = kernel.clamp_(low, high).sub_(low) @ mass
     return reach

@@ -125,6 +125,7 @@ class ActiveLearner:
         self._asked = np.zeros(len(self.images), dtype=bool)
         self._fitted = False
         self._outputs: tuple[Tensor, Tensor] | None = None
+        self._features: Tensor | None = None
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
     @property
@@ -338,14 +339,18 @@ class ActiveLearner:
         if not self._fitted:
             raise AlodError("labels were taught but never learned: call fit() before the query")
         embeddings, logits = self.outputs()
-        pool, labeled = self.pool, self.labeled
+        pool, labeled, foreign = self.pool, self.labeled, self.foreign
+        features = self._scaled_features() if len(foreign) else logits[:, :0]
         return PoolView(
             labeled_embeddings=embeddings[labeled].to(self.device),
             labeled_targets=torch.as_tensor(self.answers[labeled], device=self.device),
             pool_embeddings=embeddings[pool].to(self.device),
             pool_logits=logits[pool].to(self.device),
-            foreign_embeddings=embeddings[self.foreign].to(self.device),
+            foreign_embeddings=embeddings[foreign].to(self.device),
             mc_logits=self._mc_logits,
+            labeled_features=features[labeled].to(self.device),
+            pool_features=features[pool].to(self.device),
+            foreign_features=features[foreign].to(self.device),
         )
 
     def predict(self, images: Images) -> np.ndarray:
@@ -512,6 +517,14 @@ class ActiveLearner:
 
     def _rng(self, purpose: str) -> Generator:
         return np.random.default_rng(self._seed(purpose, self._n_answered()))
+
+    def _scaled_features(self) -> Tensor:
+        """Describe the images without labels, in lengths that embeddings of length 1 bear."""
+        if self._features is None:
+            features = initial_features(self.images)
+            length = torch.linalg.vector_norm(features, dim=1).mean()
+            self._features = features / length.clamp_min(1e-6)
+        return self._features
 
     def _mc_logits(self, n: int) -> Tensor:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.

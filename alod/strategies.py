@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -21,6 +21,11 @@ def _no_dropout(n: int) -> Tensor:
     raise AlodError("this view has no mc_logits: build it with the learner, or pass a function")
 
 
+_NOTHING = torch.empty(0, 0)
+# From here on, the outlier query trusts its detectors in full.
+LABELS_PER_CLASS = 10
+
+
 @dataclass(frozen=True)
 class PoolView:
     """What a strategy may look at: no image, no target of the pool, no test set.
@@ -37,6 +42,9 @@ class PoolView:
         float32 (U, C).
     foreign_embeddings : Tensor
         float32 (F, D), images that the oracle called "not of this task".
+    labeled_features, pool_features, foreign_features : Tensor
+        float32 (L, P), (U, P), (F, P), what is known without labels (:func:`alod.initial.features`,
+        scaled to mean length 1); there only if F > 0, else P is 0.
     mc_logits : callable
         ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
         (n, U, C), on demand: each costs one pass over the pool.
@@ -48,6 +56,16 @@ class PoolView:
     pool_logits: Tensor
     foreign_embeddings: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     mc_logits: Callable[[int], Tensor] = _no_dropout
+    labeled_features: Tensor = _NOTHING
+    pool_features: Tensor = _NOTHING
+    foreign_features: Tensor = _NOTHING
+
+    def __post_init__(self) -> None:
+        # A view made by hand need not describe its images: no columns then.
+        for side in ("labeled", "pool", "foreign"):
+            if getattr(self, f"{side}_features") is _NOTHING:
+                rows = getattr(self, f"{side}_embeddings")
+                object.__setattr__(self, f"{side}_features", rows[:, :0])
 
 
 class Selection(NamedTuple):
@@ -401,19 +419,20 @@ def outlier(
     detector: str | Detector = "knn",
     per_class: bool = True,
     contrast: Contrast = "ratio",
-    diversify: int = 10,
+    focus: float = 8.0,
     fit_on: Literal["labeled", "core"] = "labeled",
+    two_sided: bool = True,
 ) -> Selection:
-    """Ask for images that no class explains better than another, and for different ones.
+    """Ask for images that stand for many others which no class explains better than another.
 
     One detector per class is fitted on the labeled embeddings, L2-normalized. An image's score is
     how outlying it is to its nearest class, divided by how outlying it is to the second nearest: 1
-    means equally strange to its two best classes. Of the `diversify` × k highest scores, k are
-    drawn by k-means++ weighted by the score squared, so that no clump is bought whole.
+    means equally strange to its two best classes. The batch is what adds most to the coverage of
+    the pool, each image weighing its score to the power of `focus` (:func:`geometry.max_herding`):
+    no clump is bought twice, and no oddity that stands for nothing but itself.
 
-    A class that has no label yet is found by novelty: its images are strange to every detector.
-    While m of C classes have none, a share m / C of the batch, at least one image, is asked by
-    outlyingness to the nearest class instead of contrast, and diversified in the same way.
+    From typical to atypical: detectors of few labels know little, so the power grows with them, up
+    to `focus` at ten labels a class. Without it, coverage alone would be asked for.
 
     Parameters
     ----------
@@ -422,56 +441,112 @@ def outlier(
     k : int
         Images to take, 1 <= k <= U.
     rng : numpy.random.Generator
-        Draws the batch; seeds the detectors.
+        Draws what stands for a large pool; seeds the detectors.
     detector : str or Detector
         A name of :func:`alod.detectors.make`, or an unfitted detector.
     per_class : bool
         One detector per class; False fits a single one on everything, without contrast.
     contrast : {"ratio", "difference", "none"}
-        See :func:`alod.detectors.contrast`.
-    diversify : int
-        Candidates per image asked, at least 1; 1 takes the top k as they are.
+        See :func:`alod.detectors.contrast`. All but ``ratio`` are scaled to [0, 1].
+    focus : float
+        How much more an outlying image weighs, not negative; 0 covers the pool as it is.
     fit_on : {"labeled", "core"}
         Everything labeled, or its core set (:func:`alod.coreset.core_set`), for which labeled
         images are classified by their nearest class mean. Classes too rare for the core set keep
         all their images.
+    two_sided : bool
+        Leave out what looks foreign, see :func:`task_like`.
 
     Returns
     -------
     Selection
-        In the order drawn, with outlier scores; those asked by novelty come first.
+        In the order taken, with outlier scores.
     """
+    kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
     labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings)
-    targets = view.labeled_targets
+    pool = geometry.normalize(view.pool_embeddings[kept])
+    targets, reference = view.labeled_targets, labeled
     seed = int(rng.integers(2**32))
     if fit_on == "core":
         core = _core(labeled, targets, seed)
-        labeled, targets = labeled[core], targets[core]
+        reference, targets = labeled[core], targets[core]
     if per_class:
-        scores_UC = detectors.class_scores(detector, labeled, targets, pool, seed)
+        scores_UC = detectors.class_scores(detector, reference, targets, pool, seed)
     else:
-        scores_UC = detectors.outlier_scores(detector, labeled, pool, seed)[:, None]
-    by_contrast = detectors.contrast(scores_UC, contrast)
-    unseen = view.pool_logits.shape[1] - len(view.labeled_targets.unique())
-    n_novel = min(k, -(-k * unseen // view.pool_logits.shape[1]))
-    novel = _diverse(scores_UC.min(axis=1), pool, n_novel, diversify, rng)
-    # A batch never holds an image twice: what novelty took cannot be drawn again.
-    left = np.setdiff1d(np.arange(len(pool)), novel.indices)
-    rest = _diverse(by_contrast[left], pool[left], k - n_novel, diversify, rng)
-    indices = np.concatenate([novel.indices, left[rest.indices]])
-    return Selection(indices, np.concatenate([novel.scores, rest.scores]))
+        scores_UC = detectors.outlier_scores(detector, reference, pool, seed)[:, None]
+    scores = detectors.contrast(scores_UC, contrast)
+    per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
+    power = focus * min(1.0, per_label / LABELS_PER_CLASS)
+    share = scores if contrast == "ratio" and per_class else _from_zero_to_one(scores)
+    # What weighs nothing could not be drawn.
+    weights = np.maximum(share, 1e-3) ** power
+    chosen, _ = geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled, weights=weights)
+    return Selection(kept[chosen], scores[chosen])
 
 
-def _diverse(scores: np.ndarray, pool: Tensor, k: int, factor: int, rng: Generator) -> Selection:
-    """Take k of the factor × k highest scores, by k-means++ weighted by the score squared."""
-    candidates = top_k(scores, min(len(scores), factor * k), rng)
-    if factor == 1 or k == 0:
-        return candidates
-    # Weights count from the lowest score in the pool, so that negative ones serve, too.
-    weights = torch.as_tensor((candidates.scores - min(0.0, scores.min())) ** 2).to(pool.device)
-    chosen = geometry.kmeans_plus_plus(pool[candidates.indices], k, rng, weights)
-    return Selection(candidates.indices[chosen], candidates.scores[chosen])
+def _from_zero_to_one(scores: np.ndarray) -> np.ndarray:
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def task_like(view: PoolView, k: int) -> np.ndarray:
+    """Find the pool images that lie nearer to a labeled image than to any foreign one.
+
+    The second side of an outlier detector: answers "not of this task" are one more class, which is
+    not asked for again. Distances join the L2-normalized embedding, which knows the task, and the
+    label-free features, which know everything else.
+
+    Parameters
+    ----------
+    view : PoolView
+        With F foreign embeddings; F may be 0.
+    k : int
+        Images that must be left at least, 1 <= k <= U.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, ascending positions in the pool: all of them where nothing foreign is known; if
+        fewer than `k` images pass, the `k` that are least like a foreign one.
+    """
+    if len(view.foreign_embeddings) == 0:
+        return np.arange(len(view.pool_logits))
+    sides = (
+        (view.labeled_embeddings, view.labeled_features),
+        (view.foreign_embeddings, view.foreign_features),
+        (view.pool_embeddings, view.pool_features),
+    )
+    labeled, foreign, pool = (
+        torch.cat([geometry.normalize(embeddings), features], dim=1)
+        for embeddings, features in sides
+    )
+    to_task, to_foreign = (geometry.nearest(pool, side)[0][:, 0] for side in (labeled, foreign))
+    kept = torch.nonzero(to_task < to_foreign)[:, 0]
+    if len(kept) < k:
+        kept = (to_task - to_foreign).topk(k, largest=False).indices.sort().values
+    return kept.cpu().numpy()
+
+
+def _on_task(strategy: Strategy) -> Strategy:
+    """Give a strategy the pool without what looks foreign."""
+
+    def ask(
+        view: PoolView, k: int, rng: Generator, two_sided: bool, **params: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if not two_sided:
+            return strategy(view, k, rng, **params)
+        kept = task_like(view, k)
+        seen = replace(
+            view,
+            pool_embeddings=view.pool_embeddings[kept],
+            pool_logits=view.pool_logits[kept],
+            pool_features=view.pool_features[kept],
+            mc_logits=lambda n: view.mc_logits(n)[:, kept],
+        )
+        indices, scores = strategy(seen, k, rng, **params)
+        return kept[indices], scores
+
+    return ask
 
 
 def _core(labeled: Tensor, targets: Tensor, seed: int) -> np.ndarray:
@@ -540,6 +615,8 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
         A name in ``STRATEGIES``, or a function ``(view, k, rng, **params) -> (indices, scores)``.
     params : mapping
         Checked against the function's signature: names, and values where the annotation says them.
+        Every strategy takes ``two_sided``: whether to leave out what looks foreign
+        (:func:`task_like`), False by default but for ``outlier``.
 
     Returns
     -------
@@ -560,6 +637,10 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
     taken = list(inspect.signature(function).parameters.values())[3:]
     if any(p.kind is p.VAR_KEYWORD for p in taken):
         return function
+    if "two_sided" in params and "two_sided" not in [p.name for p in taken]:
+        _check_value("two_sided", params["two_sided"], bool)
+        rest = {key: value for key, value in params.items() if key != "two_sided"}
+        return _on_task(get(strategy, rest))
     hints = get_type_hints(function) if inspect.isfunction(function) else {}
     for key, value in params.items():
         check_name(f"parameter of strategy {name!r}", key, [p.name for p in taken])
@@ -577,6 +658,8 @@ def _check_value(key: str, value: object, hint: Any) -> None:
         check_name(key, value, get_args(hint))
     elif hint is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise AlodError(f"{key}={value!r}: expected a whole number, at least 1")
+    elif hint is float and not (isinstance(value, int | float) and 0 <= value < np.inf):
+        raise AlodError(f"{key}={value!r}: expected a number, 0 or more")
     elif hint is bool and not isinstance(value, bool):
         raise AlodError(f"{key}={value!r}: expected True or False")
 

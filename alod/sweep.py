@@ -124,8 +124,7 @@ def _choices(name: str, value: object) -> list[Choice]:
     known = [*(field for field in FIELDS if field != "seed"), "seeds"]
     check_name("field", name, known)
     # One list of budgets is a value; several are a list of lists.
-    listed = isinstance(value, list) and not (name == "budgets" and _is_flat(value))
-    if not listed or name == "seeds":
+    if not isinstance(value, list) or name == "seeds" or (name == "budgets" and _is_flat(value)):
         return [((name, value),)]
     if not value:
         raise AlodError(f"{name}: []: expected at least one value")

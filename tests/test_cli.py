@@ -21,8 +21,8 @@ def test_run_writes_the_folder_and_prints_a_row_a_round(tmp_path, capsys):
 def test_strategy_parameters_come_as_json(tmp_path):
     out = str(tmp_path / "run")
     options = ["--model", "lenet5", "--n-initial", "10", "--rounds", "0", "--steps", "1"]
-    cli.main(["run", *options, "--strategy-params", '{"diversify": 3}', "--out", out])
-    assert load_run(out).config.strategy_params == {"diversify": 3}
+    cli.main(["run", *options, "--strategy-params", '{"focus": 3}', "--out", out])
+    assert load_run(out).config.strategy_params == {"focus": 3}
 
 
 def test_every_field_of_the_config_is_an_option():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -206,20 +208,92 @@ def brute_force_contrast(view):
     return first / second
 
 
-def test_outlier_is_contrast_of_class_distances(rng):
+def test_outlier_scores_are_contrasts_of_class_distances(rng):
     view, _ = make_view()
     expected = brute_force_contrast(view)
-    indices, scores = strategies.outlier(view, 10, rng, diversify=1)
-    assert indices.tolist() == np.argsort(-expected)[:10].tolist()
+    indices, scores = strategies.outlier(view, len(expected), rng)
     np.testing.assert_allclose(scores, expected[indices], atol=1e-4)
 
 
-def test_outlier_diversifies_among_the_highest_scores(rng):
-    view, _ = make_view(pool=300)
-    expected = brute_force_contrast(view)
-    indices, _ = strategies.outlier(view, 10, rng, diversify=5)
-    assert set(indices) <= set(np.argsort(-expected)[:50])
-    assert set(indices) != set(np.argsort(-expected)[:10])
+def brute_force_coverage(points, covered, weights, k):
+    """Take, one by one, what adds most to the weighted coverage; every kernel written down."""
+    kernel = np.exp(-cdist(points, points, "sqeuclidean"))
+    coverage = np.exp(-cdist(points, covered, "sqeuclidean")).max(1)
+    taken = []
+    for _ in range(k):
+        gain = (np.maximum(kernel, coverage[:, None]) - coverage[:, None]).T @ weights
+        gain[taken] = -1
+        taken.append(int(gain.argmax()))
+        coverage = np.maximum(coverage, kernel[:, taken[-1]])
+    return taken
+
+
+@pytest.mark.parametrize(("labeled", "power"), [(20, 4.0), (80, 8.0)])
+def test_outlier_covers_what_is_outlying_the_more_the_more_labels_there_are(rng, labeled, power):
+    view, _ = make_view(labeled=labeled)
+    weights = np.maximum(brute_force_contrast(view), 1e-3) ** power
+    unit = lambda x: x.numpy() / np.linalg.norm(x.numpy(), axis=1, keepdims=True)  # noqa: E731
+    pool, known = unit(view.pool_embeddings), unit(view.labeled_embeddings)
+    expected = brute_force_coverage(pool, known, weights / weights.sum(), 12)
+    assert strategies.outlier(view, 12, rng, focus=8.0).indices.tolist() == expected
+
+
+def test_outlier_without_focus_is_maxherding(rng):
+    view, _ = make_view(labeled=40, pool=300)
+    plain = strategies.maxherding(view, 15, rng).indices
+    assert strategies.outlier(view, 15, rng, focus=0.0).indices.tolist() == plain.tolist()
+
+
+def with_foreign(view):
+    """Put a cluster of 30 foreign images into the pool, at 200 and above, and 5 among the known."""
+    cluster = torch.full((35, 8), 4.0) + 0.1 * torch.randn(35, 8, generator=torch.manual_seed(0))
+    return PoolView(
+        view.labeled_embeddings,
+        view.labeled_targets,
+        torch.cat([view.pool_embeddings, cluster[5:]]),
+        torch.cat([view.pool_logits, torch.zeros(30, 4)]),
+        foreign_embeddings=cluster[:5],
+    )
+
+
+@pytest.mark.parametrize("name", ["outlier", "margin", "badge", "dbal", "typiclust"])
+def test_what_looks_foreign_is_not_asked_again(rng, name):
+    view = with_foreign(make_view(pool=200)[0])
+    ask = strategies.get(name, {"two_sided": True})
+    assert max(ask(view, 30, rng, two_sided=True)[0]) < 200
+    assert max(ask(view, 225, rng, two_sided=False)[0]) >= 200
+
+
+def test_foreign_images_are_asked_for_when_nothing_else_is_left(rng):
+    view = with_foreign(make_view(pool=200)[0])
+    indices, _ = strategies.outlier(view, 225, rng)
+    assert len(set(indices)) == 225
+    assert (indices >= 200).sum() <= 30
+
+
+def test_features_recognize_what_the_embedding_confuses(rng):
+    view, _ = make_view(pool=100)
+    near = view.labeled_embeddings[:10]  # foreign images that the classifier takes for its own
+    confused = PoolView(
+        view.labeled_embeddings,
+        view.labeled_targets,
+        torch.cat([view.pool_embeddings, near]),
+        torch.cat([view.pool_logits, torch.zeros(10, 4)]),
+        foreign_embeddings=near[:2],
+        labeled_features=torch.zeros(len(view.labeled_targets), 1),
+        pool_features=torch.cat([torch.zeros(100, 1), torch.full((10, 1), 2.0)]),
+        foreign_features=torch.full((2, 1), 2.0),
+    )
+    assert strategies.task_like(confused, 5).tolist() == list(range(100))
+    blind = replace(confused, **{f"{side}_features": _none(confused, side) for side in SIDES})
+    assert (strategies.task_like(blind, 5) >= 100).sum() > 5
+
+
+SIDES = ("labeled", "pool", "foreign")
+
+
+def _none(view, side):
+    return getattr(view, f"{side}_embeddings")[:, :0]
 
 
 def test_outlier_buys_no_clump_whole(rng):
@@ -275,7 +349,7 @@ def test_core_set_leaves_out_the_atypical_labeled_image(rng):
     )
     score = {}
     for fit_on in ("labeled", "core"):
-        indices, scores = strategies.outlier(seeded, 81, rng, fit_on=fit_on, diversify=1)
+        indices, scores = strategies.outlier(seeded, 81, rng, fit_on=fit_on)
         score[fit_on] = dict(zip(indices, scores, strict=True))[80]
     assert score["labeled"] < 1e-3  # explained by its copy
     assert score["core"] > 0
@@ -286,7 +360,8 @@ def test_strategy_parameters_are_checked_by_name_and_value():
         ({"detecter": "knn"}, "did you mean 'detector'"),
         ({"detector": "KNNN"}, "unknown detector"),
         ({"contrast": "log"}, "ratio, difference, none"),
-        ({"diversify": 0}, "at least 1"),
+        ({"focus": -1}, "0 or more"),
+        ({"two_sided": 1}, "True or False"),
         ({"per_class": 1}, "True or False"),
         ({"detector": object()}, "fit and decision_function"),
     ]:

@@ -117,12 +117,12 @@ EXPANSIONS = {
     ),
     "two lists with mappings": (
         "model: [cnn, {model: lenet5, rounds: 1}]\n"
-        "strategy: [margin, {strategy: outlier, strategy_params: {diversify: 3}}]",
+        "strategy: [margin, {strategy: outlier, strategy_params: {focus: 3}}]",
         [
             {"model": "cnn", "rounds": 9, "strategy": "margin"},
-            {"model": "cnn", "rounds": 9, "strategy_params": {"diversify": 3}},
+            {"model": "cnn", "rounds": 9, "strategy_params": {"focus": 3}},
             {"model": "lenet5", "rounds": 1, "strategy": "margin"},
-            {"model": "lenet5", "rounds": 1, "strategy_params": {"diversify": 3}},
+            {"model": "lenet5", "rounds": 1, "strategy_params": {"focus": 3}},
         ],
     ),
     "what is written twice runs once": (
