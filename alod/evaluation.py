@@ -18,6 +18,7 @@ from scipy import stats
 from alod.errors import AlodError, check_count, check_name
 
 SETTING = ("dataset", "model")
+REPOSITORY = "https://raw.githubusercontent.com/alod-book/alod/main"
 METRICS = {
     "auc": "area under the curve over log-labels",
     "auc_linear": "area under the curve over labels",
@@ -465,3 +466,31 @@ def _paired_test(scores: pd.DataFrame, first: Any, second: Any) -> dict[str, Any
         "high": float(high),
         "p_value": p_value,
     }
+
+
+def recorded(stem: str) -> pd.DataFrame:
+    """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
+
+    Parameters
+    ----------
+    stem : str
+        Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv``. Read from the checkout
+        that this package lies in, or else from the book's repository.
+
+    Returns
+    -------
+    DataFrame
+        Tidy curves, see :func:`alod.sweep.tidy`.
+
+    Raises
+    ------
+    AlodError
+        If there is no such result.
+    """
+    file = f"book/results/{stem}.csv"
+    checkout = Path(__file__).parents[1] / file
+    place = str(checkout) if checkout.exists() else f"{REPOSITORY}/{file}"
+    try:
+        return pd.read_csv(place)
+    except OSError as error:
+        raise AlodError(f"{place}: {error}; is there an experiment file {stem}.yaml?") from None
