@@ -28,6 +28,7 @@ _HOME = {
 }
 _MODULES = {
     "book",
+    "cards",
     "coreset",
     "data",
     "detectors",
@@ -38,6 +39,7 @@ _MODULES = {
     "initial",
     "learner",
     "models",
+    "pictures",
     "projection",
     "provenance",
     "strategies",
