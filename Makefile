@@ -36,6 +36,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 	@for notebook in book/*.ipynb; do \
 	  [ ! -e "$$notebook" ] || $(BIN)/nbstripout --verify "$$notebook" || \
 	  { echo "error: $$notebook holds outputs; strip them: $(BIN)/nbstripout $$notebook" >&2; exit 1; }; \
