@@ -20,6 +20,7 @@ import alod
 
 # Where the idea of a module is told, for names that no chapter's code mentions.
 TAUGHT = {
+    "batch": "book/reproduce",
     "book": "book/reproduce",
     "cards": "book/embeddings",
     "coreset": "book/embeddings",

@@ -27,6 +27,7 @@ _HOME = {
     "run_experiment": "alod.experiment",
 }
 _MODULES = {
+    "batch",
     "book",
     "cards",
     "coreset",
