@@ -345,14 +345,18 @@ def check_page(browser: Browser, html: Path, path: Path, mode: str, shots: Path)
     context.close()
 
 
-def check_colab(html: Path, path: Path) -> Iterator[str]:
-    """Yield a fault if a chapter does not lead to its own notebook on Colab."""
+def check_notebook(html: Path, path: Path) -> Iterator[str]:
+    """Yield a fault if a chapter does not lead to its notebook: on Colab, and as executed here."""
     chapter = path.relative_to(html).with_suffix(".ipynb")
     if not (book_folder().parent / chapter).is_file():
         return
+    executed = html / "_sources" / chapter
     expected = f"https://colab.research.google.com/github/{repository()}/blob/main/{chapter}"
-    if expected not in path.read_text(encoding="utf-8"):
-        yield f"no link to {expected}"
+    for link in (expected, f"../_sources/{chapter}"):
+        if link not in links_of(path).links:
+            yield f"no link to {link}"
+    if not executed.is_file() or '"output_type"' not in executed.read_text(encoding="utf-8"):
+        yield "the notebook to download has no outputs"
 
 
 def weights(path: Path) -> tuple[float, float]:
@@ -387,7 +391,7 @@ def main() -> None:
             name = str(path.relative_to(html))
             alone, everything = weights(path)
             print(f"{name:<32}{alone:>9.2f}{everything:>11.2f}", flush=True)
-            wrong += [f"{name}: {fault}" for fault in check_colab(html, path)]
+            wrong += [f"{name}: {fault}" for fault in check_notebook(html, path)]
             wrong += [f"{name}: {fault}" for fault in dict.fromkeys(check_links(path))]
             if alone > HEAVIEST:
                 wrong.append(f"{name}: {alone:.1f} MB of HTML, more than {HEAVIEST} MB")

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import alod
 from alod import AlodError, batch, book
 
 ROOT = Path(__file__).parent.parent
@@ -300,12 +301,21 @@ def test_the_machinery_imports_no_torch():
 def test_every_mention_of_the_repository_agrees_with_the_config():
     owner_name = book.repository()
     files = [ROOT / "README.md", ROOT / "CITATION.cff", ROOT / "_config.yml"]
+    files += [ROOT / "CONTRIBUTING.md"]
     for folder, pattern in (("book", "*.ipynb"), ("book", "*.md"), (".github", "**/*.yml")):
         files += (ROOT / folder).glob(pattern)
     for path in files:
         for mention in re.findall(r"github\.com/([\w.-]+/alod)\b", path.read_text()):
             assert mention == owner_name, path
     assert f"git+https://github.com/{owner_name}" in (ROOT / "README.md").read_text()
+
+
+def test_what_the_front_page_shows_is_there():
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+            assert target.startswith("https://") or (ROOT / target).exists(), (page, target)
+    version = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert version and version[1] == alod.__version__
 
 
 def test_every_chapter_can_be_run_by_papermill_and_colab():
