@@ -5,13 +5,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test lint check-book clean
+.PHONY: help book test lint check-book check-colab headline clean
 
 help:
 	@echo "make book [SCALE=quick|full] [DATA=DIR]   run every chapter and build _build/html"
 	@echo "make test                                lint, types, tests"
 	@echo "make lint                                lint and types only"
 	@echo "make check-book                          open the built book in headless Chromium"
+	@echo "make check-colab [ARGS=--any-torch]      tests and two chapters with Colab's packages"
+	@echo "make headline                            draw the README's figure from its recorded result"
 	@echo "make clean                               delete what was built, keep .venv"
 	@echo
 	@echo "DATA is a folder of the full data sets; .venv is made on first use."
@@ -36,6 +38,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 	@for notebook in book/*.ipynb; do \
 	  [ ! -e "$$notebook" ] || $(BIN)/nbstripout --verify "$$notebook" || \
 	  { echo "error: $$notebook holds outputs; strip them: $(BIN)/nbstripout $$notebook" >&2; exit 1; }; \
@@ -46,6 +49,12 @@ test: lint
 
 check-book: $(READY)
 	@$(BIN)/python scripts/check_book.py
+
+check-colab:
+	@$(PYTHON) scripts/check_colab.py $(ARGS)
+
+headline: $(READY)
+	@$(BIN)/python scripts/make_headline.py book/results/quick_start.csv
 
 clean:
 	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

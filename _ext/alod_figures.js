@@ -42,6 +42,54 @@
     });
   }
 
+  // What a figure draws, as a table: a row for each point or cell.
+  function csv(figure) {
+    const axis = (name) => figure._fullLayout[`${name}axis`]?.title?.text || name;
+    const cards = figure.layout.meta?.cards;
+    const rows = [];
+    for (const trace of figure._fullData) {
+      if (!trace.x || trace.hoverinfo === "skip" || trace.mode === "text") continue;
+      const { name, x, y, z, customdata: extra } = trace;
+      if (z) {
+        y.forEach((below, i) => x.forEach((across, j) =>
+          rows.push({ y: below, x: across, value: z[i][j] })));
+        continue;
+      }
+      Array.from(x, (value, i) => {
+        const row = { group: name, [axis("x")]: value, [axis("y")]: y[i] };
+        (trace.meta?.columns || []).forEach((column, k) => (row[column] = extra[i][k]));
+        if (cards) {
+          const k = cards.numbers.indexOf(extra?.[i]);
+          if (k >= 0) {
+            row.image = extra[i];
+            row.label = cards.names[cards.name[k]];
+            row.round = cards.rounds?.[k];
+            row.score = cards.scores?.[k];
+          }
+        }
+        rows.push(row);
+      });
+    }
+    const columns = [...new Set(rows.flatMap(Object.keys))];
+    const quote = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+    return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
+      .map((row) => row.map(quote).join(",")).join("\n");
+  }
+
+  function offerData(figure, i) {
+    if (!figure._fullData || figure.layout.images?.length) return;  // a picture of images
+    const link = document.createElement("a");
+    link.className = "alod-data";
+    link.textContent = "data (CSV)";
+    link.href = "#";
+    link.download = `${location.pathname.split("/").pop().replace(".html", "")}-${i + 1}.csv`;
+    link.addEventListener("click", () => {
+      link.href = URL.createObjectURL(new Blob([csv(figure)], { type: "text/csv" }));
+    });
+    figure.closest(".alod-figure").append(link);
+  }
+
+  figures().forEach(offerData);
   restyle();
   new MutationObserver(restyle).observe(document.documentElement, {
     attributes: true,

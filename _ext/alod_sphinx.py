@@ -1,5 +1,9 @@
-"""Serve plotly.js and MathJax from the book itself, on the pages that need them."""
+"""Serve plotly.js, MathJax and the figures' scripts from the book, on the pages that need them."""
 
+import base64
+import hashlib
+import json
+import re
 import shutil
 from importlib.metadata import distribution
 from importlib.resources import files
@@ -12,6 +16,9 @@ from sphinx.config import Config
 HERE = Path(__file__).parent
 PLOTLY = "plotly.min.js"
 FIGURES = "alod_figures.js"
+CARDS = "alod_cards.js"
+# The images of a map, as alod.cards packs them and plotly writes them.
+SHEET = re.compile(r'"sheet":\s*("data:image[^"]+")')
 # One file with its glyphs inside: browsers refuse web fonts to some pages opened from disk.
 MATHJAX = "tex-svg.js"
 
@@ -32,7 +39,8 @@ def copy_scripts(app: Sphinx) -> None:
         f"sphinx-mathjax-offline/static/mathjax/{MATHJAX}"
     )
     shutil.copyfile(str(mathjax), static / MATHJAX)
-    shutil.copyfile(HERE / FIGURES, static / FIGURES)
+    for script in (FIGURES, CARDS):
+        shutil.copyfile(HERE / script, static / script)
 
 
 def add_plotly(
@@ -42,6 +50,29 @@ def add_plotly(
     if "Plotly.newPlot" in context.get("body", ""):
         app.add_js_file(PLOTLY)
         app.add_js_file(FIGURES, loading_method="defer")
+
+
+def share_sheets(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Keep the images of maps in files, one for all maps of the same images.
+
+    A page with six maps of 2,000 images stays light, and its first figure need not wait for them.
+    """
+    body = context.get("body", "")
+    if not SHEET.search(body):
+        return
+    app.add_js_file(CARDS, loading_method="defer")
+    folder = Path(app.outdir, "_images")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def as_file(match: re.Match[str]) -> str:
+        content = base64.b64decode(json.loads(match[1]).partition(",")[2])
+        name = f"cards-{hashlib.sha256(content).hexdigest()[:16]}.png"
+        (folder / name).write_bytes(content)
+        return f'"sheet":"{context["pathto"](f"_images/{name}", 1)}"'
+
+    context["body"] = SHEET.sub(as_file, body)
 
 
 def drop_thebe(
@@ -63,5 +94,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", copy_scripts)
     app.connect("html-page-context", add_plotly)
+    app.connect("html-page-context", share_sheets)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

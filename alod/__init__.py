@@ -27,7 +27,9 @@ _HOME = {
     "run_experiment": "alod.experiment",
 }
 _MODULES = {
+    "batch",
     "book",
+    "cards",
     "coreset",
     "data",
     "detectors",
@@ -38,6 +40,7 @@ _MODULES = {
     "initial",
     "learner",
     "models",
+    "pictures",
     "projection",
     "provenance",
     "strategies",

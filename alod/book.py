@@ -63,6 +63,8 @@ class PlotlyRenderer:
         return [nodes.raw(text=_figure_html(data.content), format="html", classes=_CARD)]
 
 
+# Few enough to leave the title free.
+_BUTTONS = [["toImage", "zoom2d", "pan2d", "resetScale2d"]]
 _CARD = ["output", "text_html"]  # the classes by which the theme knows an output
 
 
@@ -90,7 +92,7 @@ def _figure_html(content: str | Mapping[str, Any]) -> str:
         auto_play=False,
         default_width="100%",
         validate=False,
-        config={"responsive": True, "displaylogo": False},
+        config={"responsive": True, "displaylogo": False, "modeBarButtons": _BUTTONS},
     )
     return f'<div class="alod-figure" role="figure" aria-label="{label}">{drawing}</div>'
 

@@ -35,13 +35,22 @@ def core_set(
     Returns
     -------
     numpy.ndarray
-        int64, ascending positions among the labeled. A class without a correctly classified image
-        is not in the core set.
+        int64 (K,), ascending positions among the labeled; K is at most `n_per_class` × classes. A
+        class without a correctly classified image is not in the core set.
 
     Raises
     ------
     AlodError
         If the lengths differ or `n_per_class` is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from alod.coreset import core_set
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.9, 0.5], [0.0, 1.0], [0.1, 1.0]])
+    >>> targets = torch.tensor([0, 0, 0, 1, 1])
+    >>> core_set(embeddings, targets, predictions=targets, n_per_class=1)
+    array([1, 3])
     """
     check_count("n_per_class", n_per_class, 1)
     if not len(embeddings) == len(targets) == len(predictions):

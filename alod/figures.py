@@ -21,6 +21,7 @@ from pandas.io.formats.style import Styler
 from PIL import Image
 from plotly.subplots import make_subplots
 
+from alod.cards import make_cards
 from alod.errors import AlodError, check_count, check_name
 from alod.evaluation import summarize
 
@@ -79,8 +80,14 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "foreign": ("foreign", {"symbol": "x", "size": 9, "color": "#CB6A9D", "opacity": 1}),
 }
 
-# At 16 px a letter is about 8 px wide and at 12 px about 6: lines fit a 360 px phone.
-_TITLE_LETTERS, _NOTE_LETTERS = 42, 56
+# The shapes, for a line of text, where the legend tells colors apart.
+GLYPHS = {"initial": "■", "outlier": "◆", "core": "★", "foreign": "×"}
+
+# The same in an animation, where it changes with the round: name in the legend and group.
+MOMENTS = {"pool": "pool", "labeled": "labeled", "asked now": "outlier"}
+
+# At 16 px a letter is up to 9 px wide and at 12 px up to 7: lines fit a phone, or half a page.
+_TITLE_LETTERS, _NOTE_LETTERS = 38, 50
 _LINE_HEIGHT = 21
 _AXIS = {
     "gridcolor": "rgba(128,128,128,0.3)",
@@ -160,6 +167,14 @@ def learning_curves(
     ------
     AlodError
         If columns are missing, or `by` leaves several values at one budget (two settings).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> history = pd.DataFrame({"n_labeled": [50, 100], "test_accuracy": [0.71, 0.84]})
+    >>> fig = learning_curves({"outlier": history}, title="Fifty more labels are worth 13 points")
+    >>> fig.layout.meta["alt"].partition(": ")[2]
+    'outlier from 71.0% at 50 to 84.0% at 100 labels.'
     """
     summary = _summary(curves, by)
     lines = summary.assign(x=summary["n_labeled"])
@@ -219,8 +234,14 @@ def embedding_map(
     indices: ArrayLike | None = None,
     color_by: str = "group",
     note: str = "",
+    images: NDArray[np.uint8] | None = None,
+    asked_round: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
 ) -> go.Figure:
     """Draw projected embeddings, marked by what each image is to the learner.
+
+    A click on a name in the legend leaves that group alone on the map, a second one brings the
+    others back.
 
     UMAP and t-SNE of the same images are two figures, not two panels: side by side they would be
     180 px wide on a phone, and each has its own title to say what is seen.
@@ -243,6 +264,13 @@ def embedding_map(
         What colors mean; shapes always mean groups.
     note : str
         A line under the title: the projection, its trustworthiness.
+    images : ndarray of uint8 (N, H, W) or (N, H, W, 3), optional
+        The images: the book's pages show the one that is pointed at.
+    asked_round : array-like of int (N,), optional
+        Round in which each image was asked for, 0 being the initial set, -1 where it never was. The
+        last batch that the map marks as outliers, else the initial set, is shown below it.
+    scores : array-like of float (N,), optional
+        Outlier score of each image, NaN where there is none; for the cards of `images`.
 
     Returns
     -------
@@ -253,6 +281,14 @@ def embedding_map(
     ------
     AlodError
         If a group is unknown, lengths differ, or classes are missing for their colors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> groups = ["pool", "initial", "outlier"]
+    >>> fig = embedding_map(np.eye(3)[:, :2], groups, targets=[4, 9, 9], classes=list("0123456789"))
+    >>> fig.layout.meta["alt"]
+    'Map of image embeddings: 1 pool, 1 initial set, 1 outliers.'
     """
     check_name("color_by", color_by, ("group", "class"))
     xy, names, numbers = _points(coordinates, targets, classes, indices)
@@ -278,18 +314,24 @@ def embedding_map(
                     # A rim tells a marker from the faint points of its own class behind it.
                     style |= {"size": style["size"] + 2, "line": {"width": 1, "color": "white"}}
             fig.add_trace(_scatter(xy, numbers, part, f"{label}: {name}" if name else label, style))
+            fig.data[-1].legendgroup = label if color_by == "group" else name
         if color_by == "group":
             fig.add_trace(_legend_entry(label, marker))
-        elif group != "pool":
-            fig.add_trace(_legend_entry(label, marker | {"color": GREY}))
     if color_by == "class":
         for name in _class_order(names, classes):
             color = _class_color(name, names, classes)
             fig.add_trace(_legend_entry(name, {"symbol": "circle", "size": 8, "color": color}))
+        shapes = [f"{GLYPHS[group]} {GROUPS[group][0]}" for group in shown if group in GLYPHS]
+        note = "; ".join(filter(None, [note, ", ".join(shapes)]))
 
     counts = ", ".join(f"{(groups == group).sum():,} {GROUPS[group][0]}" for group in shown)
     _map_axes(fig)
-    return _finish(fig, title, f"Map of image embeddings: {counts}.", 520, note=note)
+    _finish(fig, title, f"Map of image embeddings: {counts}.", 520, note=note)
+    rounds = np.full(len(xy), -1) if asked_round is None else np.asarray(asked_round)
+    _check_length("asked_round", rounds, len(xy))
+    batch = int(rounds[groups == "outlier"].max(initial=-1))
+    batch = batch if batch >= 0 or (rounds < 0).all() else 0
+    return _add_cards(fig, images, numbers, names, asked_round, scores, batch)
 
 
 def embedding_animation(
@@ -301,6 +343,8 @@ def embedding_animation(
     indices: ArrayLike | None = None,
     history: pd.DataFrame | None = None,
     note: str = "",
+    images: NDArray[np.uint8] | None = None,
+    scores: ArrayLike | None = None,
 ) -> go.Figure:
     """Draw projected embeddings round by round: what is labeled, what is asked for now.
 
@@ -313,8 +357,8 @@ def embedding_animation(
         From `alod.projection.project`.
     asked_round : array-like of int (N,)
         Round in which each image was asked for, 0 being the initial set; -1 where it never was.
-    title, classes, targets, indices, note
-        As in `embedding_map`.
+    title, classes, targets, indices, note, images, scores
+        As in `embedding_map`; below the map stand the images asked for in the round shown.
     history : DataFrame, optional
         ``round, n_labeled, test_accuracy``: the learning curve is drawn below and grows along.
 
@@ -349,21 +393,20 @@ def embedding_animation(
             _scatter(xy, numbers, part, f"pool: {name}" if name else "pool", GROUPS["pool"][1]),
             **map_row,
         )
-    animated = []
+        fig.data[-1].legendgroup = "pool"
+    animated, still = [], list(range(len(fig.data)))
     for round_ in rounds:
         part = asked == round_
-        trace = _scatter(xy, numbers, part, f"asked for in round {round_}", _at(round_, 0))
+        trace = _scatter(xy, numbers, part, f"asked for in round {round_}", {})
+        trace.update(_at(round_, 0))
         if targets is not None:
             trace.text = names[part].tolist()
             trace.hovertemplate = f"%{{text}}, {trace.hovertemplate}"
         animated.append(len(fig.data))
         fig.add_trace(trace, **map_row)
-    for label, marker in (
-        ("pool", GROUPS["pool"][1]),
-        ("labeled", GROUPS["labeled"][1]),
-        ("asked now", GROUPS["outlier"][1]),
-    ):
-        fig.add_trace(_legend_entry(label, marker), **map_row)
+    for label, group in MOMENTS.items():
+        still.append(len(fig.data))
+        fig.add_trace(_legend_entry(label, GROUPS[group][1]), **map_row)
     if history is not None:
         hover = "%{x:,} labels: %{y:.1%}<extra></extra>"
         fig.add_trace(
@@ -395,9 +438,11 @@ def embedding_animation(
     fig.frames = [
         go.Frame(
             name=str(now),
-            data=[go.Scattergl(marker=_at(round_, now)) for round_ in rounds]
-            + ([go.Scatter(_curve_until(past, now))] if history is not None else []),
-            traces=animated,
+            # Images change groups, so one that was looked at alone ends with the round.
+            data=[go.Scattergl(_at(round_, now), visible=True) for round_ in rounds]
+            + ([go.Scatter(_curve_until(past, now))] if history is not None else [])
+            + [{"type": fig.data[place].type, "visible": True} for place in still],
+            traces=animated + still,
         )
         for now in rounds
     ]
@@ -428,7 +473,7 @@ def embedding_animation(
         sliders=[_slider(labels, below + 40)],
         updatemenus=[_play_buttons(below)],
     )
-    return fig
+    return _add_cards(fig, images, numbers, names, asked, scores, batch=0)
 
 
 def image_grid(
@@ -871,6 +916,7 @@ def _draw_curves(
                 x=own["x"],
                 y=own["accuracy_mean"],
                 customdata=np.column_stack([bottom, top, own["n_seeds"]]),
+                meta={"columns": ["low", "high", "seeds"]},
                 name=_display(label),
                 legendgroup=str(label),
                 mode="lines+markers",
@@ -1124,14 +1170,38 @@ def _legend_entry(name: str, marker: dict[str, Any]) -> go.Scatter:
     """Make a legend's entry without points: solid and large where the points are faint."""
     marker = marker | {"size": max(8, marker["size"]), "opacity": 1}
     return go.Scatter(
-        x=[None], y=[None], mode="markers", marker=marker, name=name, hoverinfo="skip"
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker=marker,
+        name=name,
+        legendgroup=name,
+        hoverinfo="skip",
     )
 
 
+def _add_cards(
+    fig: go.Figure,
+    images: NDArray[np.uint8] | None,
+    numbers: NDArray[np.int32],
+    names: NDArray[Any],
+    asked_round: ArrayLike | None,
+    scores: ArrayLike | None,
+    batch: int,
+) -> go.Figure:
+    """Give a map the images that its points stand for, those of round `batch` to be shown below."""
+    if images is not None:
+        cards = make_cards(images, numbers, list(names), asked_round, scores)
+        if batch >= 0:
+            cards["batch"] = batch
+        fig.layout.meta = fig.layout.meta | {"cards": cards}
+    return fig
+
+
 def _at(round_: int, now: int) -> dict[str, Any]:
-    """Return the marker in frame `now` of images asked for in a round."""
-    group = "outlier" if round_ == now else "labeled" if round_ < now else "pool"
-    return GROUPS[group][1]
+    """Return how images asked for in a round look in frame `now`, and where the legend has them."""
+    label = "asked now" if round_ == now else "labeled" if round_ < now else "pool"
+    return {"marker": GROUPS[MOMENTS[label]][1], "legendgroup": label}
 
 
 def _curve_until(past: pd.DataFrame, now: int) -> dict[str, list[Any]]:
@@ -1284,6 +1354,10 @@ def _finish(
 def _map_axes(fig: go.Figure) -> None:
     """Hide the axes of a projection, which mean nothing, and keep its aspect."""
     fig.update_layout(xaxis={"visible": False}, yaxis={"visible": False, "scaleanchor": "x"})
+    # Among overlapping groups one is looked at, rather than one left out.
+    fig.update_layout(legend={"itemclick": "toggleothers", "itemdoubleclick": "toggle"})
+    # Groups hold a name each: without this they would stand further apart than names do.
+    fig.update_layout(legend={"tracegroupgap": 0})
 
 
 def _matrix_axes(fig: go.Figure, names: list[str], x_title: str, y_title: str) -> None:

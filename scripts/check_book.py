@@ -1,8 +1,10 @@
 """Open every page of the built book in headless Chromium, without a network, and look for faults.
 
 Each page is opened from disk in light, dark and at phone width. Every figure must have drawn
-and fit, its slider and buttons must answer, nothing may be logged as an error or asked from
-outside. Screenshots go to ``_build/screenshots``. Exit 1 with a list of what is wrong.
+and fit, its slider and buttons must answer, a map must show the image that is pointed at or tapped,
+the theme must change, nothing may be logged as an error or asked from outside, axe-core must find
+no serious fault, links inside the book must lead somewhere. Screenshots go to
+``_build/screenshots``. Exit 1 with a list of what is wrong.
 """
 
 import os
@@ -10,13 +12,17 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
     Error,
+    Locator,
     Page,
     Request,
     Route,
@@ -36,6 +42,7 @@ FLAGS = [
     "--disable-sync",
 ]
 MODES = {"light": (1280, 900), "dark": (1280, 900), "phone": (400, 800)}
+HEAVIEST = 3.0  # MB of HTML
 
 # Wait until every figure has drawn or ten seconds are over; a hidden one is opened first.
 OPEN_AND_WAIT = """async () => {
@@ -95,6 +102,8 @@ INTERACT = """async () => {
                         "plotly_restyle", "plotly_relayout", "plotly_update",
                         "plotly_buttonclicked"])
       figure.on(name, () => events.push(name));
+    const batch = () => figure.closest(".cell_output, .alod-figure").querySelector(".alod-tiles");
+    const first = batch()?.getAttribute("aria-label");
     for (const [i, slider] of (figure.layout.sliders || []).entries()) {
       if ((slider.steps || []).length < 2) continue;
       const touch = figure.querySelectorAll(".slider-rail-touch-rect")[i];
@@ -113,6 +122,8 @@ INTERACT = """async () => {
       const step = slider.steps[after];
       if (step.method === "animate" && !events.includes("plotly_animatingframe"))
         faults.push(`${title}: slider ${i} moves but shows no frame`);
+      if (first && batch().getAttribute("aria-label") === first)
+        faults.push(`${title}: slider ${i} moves but not the images below`);
     }
     for (const button of figure.querySelectorAll(".updatemenu-button")) {
       events.length = 0;
@@ -123,6 +134,53 @@ INTERACT = """async () => {
   }
   return faults;
 }"""
+
+
+# Where the last image drawn on a map lies in the window.
+SPOT = """(figure) => {
+  figure.scrollIntoView({ block: "center" });
+  const trace = figure._fullData.findLast((t) => t.type === "scattergl" && t.x.length);
+  const { xaxis, yaxis } = figure._fullLayout;
+  const box = figure.getBoundingClientRect();
+  return [box.left + xaxis._offset + xaxis.d2p(trace.x[0]),
+          box.top + yaxis._offset + yaxis.d2p(trace.y[0])];
+}"""
+
+# The tables offered below the figures: one for each that draws numbers.
+TABLES = """async () => {
+  const faults = [];
+  for (const figure of document.querySelectorAll(".plotly-graph-div")) {
+    if (!figure.layout || figure.layout.images?.length) continue;
+    const title = figure.closest("[aria-label]").getAttribute("aria-label");
+    const link = figure.closest(".alod-figure").querySelector("a.alod-data");
+    if (!link) { faults.push(`${title}: offers no data`); continue; }
+    link.addEventListener("click", (event) => event.preventDefault());
+    link.click();
+    const lines = (await (await fetch(link.href)).text()).split("\\n");
+    if (lines.length < 3) faults.push(`${title}: its data have ${lines.length} lines`);
+  }
+  return faults;
+}"""
+
+CARD = """async (figure) => {
+  const card = figure.querySelector(".alod-card");
+  if (card.hidden) return "shows no card";
+  if (figure.querySelector(".alod-ring").hidden) return "marks no image";
+  if (!card.querySelector(".alod-name").textContent) return "shows a card without label";
+  const box = card.getBoundingClientRect();
+  if (box.left < 0 || box.right > document.documentElement.clientWidth)
+    return "shows a card that is cut off";
+  const image = new Image();
+  image.src = figure.layout.meta.cards.sheet;
+  try { await image.decode(); } catch { return "shows a card without its image"; }
+  return "";
+}"""
+
+SHOWN_GROUPS = """(figure) => [...new Set(figure._fullData
+  .filter((t) => t.type === "scattergl" && t.visible === true).map((t) => t.legendgroup))]"""
+
+FONT_COLORS = """() => [...document.querySelectorAll(".plotly-graph-div")]
+  .filter((figure) => figure.layout).map((figure) => figure.layout.font.color)"""
 
 
 def browser_path() -> str:
@@ -140,12 +198,108 @@ def pages(html: Path) -> list[Path]:
     )
 
 
+def check_map(page: Page, figure: Locator, mode: str) -> Iterator[str]:
+    """Yield what is wrong with a map: point at an image, tap it, look at one group alone."""
+    title = figure.locator("xpath=ancestor::*[@aria-label][1]").get_attribute("aria-label")
+    x, y = figure.evaluate(SPOT)
+    page.wait_for_timeout(100)
+    if mode == "phone":
+        page.touchscreen.tap(x, y)
+    else:
+        page.mouse.move(x - 40, y)
+        page.mouse.move(x, y, steps=4)
+    page.wait_for_timeout(300)
+    fault = figure.evaluate(CARD)
+    if fault:
+        yield f"{title}: {fault}"
+    if mode != "light":
+        return
+    page.mouse.move(0, 0)
+    name = figure.locator(".legendtoggle").first
+    groups = figure.evaluate(SHOWN_GROUPS)
+    for expected in (1, len(groups)):
+        name.click()
+        page.wait_for_timeout(600)  # Plotly waits for a double click.
+        shown = figure.evaluate(SHOWN_GROUPS)
+        if len(shown) != expected:
+            yield f"{title}: a click in the legend leaves {shown} of {groups}"
+
+
+def check_theme_switch(page: Page) -> Iterator[str]:
+    """Yield what does not follow when a reader turns the dark theme on."""
+    before = page.evaluate(FONT_COLORS)
+    for _ in range(3):  # light, dark, the system's
+        page.locator(".theme-switch-button:visible").first.click()
+        if page.evaluate("document.documentElement.dataset.theme") == "dark":
+            break
+    else:
+        yield "the theme button does not lead to the dark theme"
+    page.wait_for_timeout(500)
+    after = page.evaluate(FONT_COLORS)
+    if any(old == new for old, new in zip(before, after, strict=True)):
+        yield "a figure keeps its colors when the theme changes"
+
+
+def check_access(page: Page) -> Iterator[str]:
+    """Yield what axe-core finds serious or critical for readers with other senses or devices."""
+    # Unasked, it would read the styles again, which a browser refuses to pages from disk.
+    options = {"preload": False, "resultTypes": ["violations"]}
+    for violation in Axe().run(page, options=options).response["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            places = [node["html"][:160] for node in violation["nodes"]]
+            told = f"{violation['id']}: {violation['help']}: {places[0]}"
+            yield f"accessibility: {told}" + (f" and {len(places) - 1} more" if places[1:] else "")
+
+
+class Links(HTMLParser):
+    """The links of a page and the places that can be linked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.places: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag's ``href`` or ``src`` and its ``id``."""
+        given = dict(attrs)
+        self.places |= {given[name] or "" for name in ("id", "name") if name in given}
+        self.links += [given[name] or "" for name in ("href", "src") if name in given]
+
+
+@cache
+def links_of(path: Path) -> Links:
+    """Read the links of a page."""
+    links = Links()
+    links.feed(path.read_text(encoding="utf-8"))
+    return links
+
+
+def check_links(path: Path) -> Iterator[str]:
+    """Yield the links to files of the book that are not there, or to places that a page lacks."""
+    for link in links_of(path).links:
+        address = urlsplit(link)
+        if address.scheme or address.netloc or not link:
+            continue
+        target = (path.parent / unquote(address.path)).resolve() if address.path else path
+        if not target.is_file():
+            yield f"a link leads nowhere: {link}"
+        elif (
+            address.fragment
+            and target.suffix == ".html"
+            and unquote(address.fragment) not in links_of(target).places
+        ):
+            yield f"a link leads to no place on its page: {link}"
+
+
 def check_page(browser: Browser, html: Path, path: Path, mode: str, shots: Path) -> Iterator[str]:
     """Yield what is wrong with one page in one mode; leave a screenshot."""
     width, height = MODES[mode]
     scheme = "dark" if mode == "dark" else "light"
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        offline=True,
+        has_touch=mode == "phone",
     )
     # The theme keeps the reader's choice there; the system's is not asked in every version.
     context.add_init_script(
@@ -180,26 +334,36 @@ def check_page(browser: Browser, html: Path, path: Path, mode: str, shots: Path)
     faults += page.evaluate(FAULTS)
     name = "-".join(path.relative_to(html).with_suffix("").parts)
     page.screenshot(path=shots / f"{name}-{mode}.png", full_page=True)
+    faults += check_access(page)
+    for figure in page.locator(".plotly-graph-div:has(.alod-card)").all():
+        faults += check_map(page, figure, mode)
     if mode == "light":
         faults += page.evaluate(INTERACT)
+        faults += page.evaluate(TABLES)
+        faults += check_theme_switch(page)
     yield from dict.fromkeys(faults)
     context.close()
 
 
-def check_colab(html: Path, path: Path) -> Iterator[str]:
-    """Yield a fault if a chapter does not lead to its own notebook on Colab."""
+def check_notebook(html: Path, path: Path) -> Iterator[str]:
+    """Yield a fault if a chapter does not lead to its notebook: on Colab, and as executed here."""
     chapter = path.relative_to(html).with_suffix(".ipynb")
     if not (book_folder().parent / chapter).is_file():
         return
+    executed = html / "_sources" / chapter
     expected = f"https://colab.research.google.com/github/{repository()}/blob/main/{chapter}"
-    if expected not in path.read_text(encoding="utf-8"):
-        yield f"no link to {expected}"
+    for link in (expected, f"../_sources/{chapter}"):
+        if link not in links_of(path).links:
+            yield f"no link to {link}"
+    if not executed.is_file() or '"output_type"' not in executed.read_text(encoding="utf-8"):
+        yield "the notebook to download has no outputs"
 
 
 def weights(path: Path) -> tuple[float, float]:
     """Return the size in MB of a page alone and with the local files it names."""
     text = path.read_text(encoding="utf-8")
     named = re.findall(r'<(?:script|img|link)\b[^>]*?\b(?:src|href)="([^"]+)"', text)
+    named += re.findall(r'"sheet":"([^"]+)"', text)  # the images of a map
     local = {
         (path.parent / unquote(urlsplit(address).path)).resolve()
         for address in named
@@ -227,7 +391,10 @@ def main() -> None:
             name = str(path.relative_to(html))
             alone, everything = weights(path)
             print(f"{name:<32}{alone:>9.2f}{everything:>11.2f}", flush=True)
-            wrong += [f"{name}: {fault}" for fault in check_colab(html, path)]
+            wrong += [f"{name}: {fault}" for fault in check_notebook(html, path)]
+            wrong += [f"{name}: {fault}" for fault in dict.fromkeys(check_links(path))]
+            if alone > HEAVIEST:
+                wrong.append(f"{name}: {alone:.1f} MB of HTML, more than {HEAVIEST} MB")
             # The redirect leads to a page that is checked by itself.
             for mode in ["light"] if name == "index.html" else MODES:
                 faults = check_page(browser, html, path, mode, shots)
@@ -237,7 +404,7 @@ def main() -> None:
     if wrong:
         print(f"{len(wrong)} faults:", *wrong, sep="\n  ", file=sys.stderr)
         sys.exit(1)
-    print("every page is whole: light, dark, phone, offline")
+    print("every page is whole: light, dark, phone, offline, accessible")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from alod import AlodError, book
+import alod
+from alod import AlodError, batch, book
 
 ROOT = Path(__file__).parent.parent
 PARAMETERS = """\
@@ -126,6 +127,103 @@ def test_a_failing_chapter_shows_its_error_and_leaves_no_file(checkout, tmp_path
     assert not (tmp_path / "out.ipynb").exists()
 
 
+def test_a_batch_runs_every_combination_once_and_lists_what_they_found(checkout, tmp_path, capsys):
+    draw = (
+        "import plotly.graph_objects as go\n"
+        "1 / (rounds - 3)\n"
+        "go.Figure(layout={'title': {'text': f'{model} <b>&</b> {rounds}<br><span>n</span>'}})"
+    )
+    write_notebook(checkout / "book" / "toy.ipynb", PARAMETERS, draw)
+    out = tmp_path / "batch"
+    arguments = ["toy", "-p", "rounds", "2,3", "-p", "model", "lenet5", "--out", str(out)]
+    with pytest.raises(SystemExit) as left:
+        batch.main(arguments)
+    assert left.value.code == 1
+    page = (out / "index.html").read_text()
+    assert "<td>2</td><td>lenet5</td>" in page
+    assert "<li>lenet5 &lt;b&gt;&amp;&lt;/b&gt; 2</li>" in page
+    assert "failed: ZeroDivisionError: division by zero" in page
+    kept = out / "toy_rounds-2_model-lenet5.ipynb"
+    assert f'href="{kept.name}"' in page
+    assert [path.name for path in out.glob("*.ipynb")] == [kept.name]
+    before = kept.read_bytes()
+    assert batch.run_batch("toy", {"rounds": [2, 4], "model": ["lenet5"]}, out) == {}
+    assert kept.read_bytes() == before
+    assert len(list(out.glob("*.ipynb"))) == 2
+
+
+def test_a_bad_batch_is_refused_before_anything_runs(checkout, tmp_path, capsys):
+    write_notebook(checkout / "book" / "toy.ipynb", PARAMETERS)
+    for pair, told in (
+        ("model vgg", "cnn | lenet5"),
+        ("round 1", "rounds"),
+        ("rounds 1,1", "once"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            batch.main(["toy", "-p", *pair.split(), "--out", str(tmp_path / "batch")])
+        assert left.value.code == 2 and told in capsys.readouterr().err
+    assert not (tmp_path / "batch").exists()
+
+
+def commands_in(path: Path) -> list[str]:
+    """The command lines that a page shows: in blocks, in backticks, in a notebook's text."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    # A command in backticks may be broken over two lines.
+    inline = [re.sub(r"\s+", " ", code) for code in re.findall(r"`([^`]+)`", text)]
+    return [line.partition("#")[0].strip() for line in [*text.splitlines(), *inline]]
+
+
+RECIPES = [
+    (path.name, command)
+    for path in [ROOT / "README.md", *sorted((ROOT / "book").glob("*.[mi][dp]*"))]
+    for command in commands_in(path)
+    if re.match(r"(papermill|alod book run|python -m alod.batch) ", command)
+]
+
+
+def test_papermill_alone_runs_a_chapter_from_another_directory(tmp_path):
+    chapter = ROOT / "book" / "how_it_works.ipynb"
+    command = [sys.executable, "-m", "papermill", str(chapter), "out.ipynb", "--no-progress-bar"]
+    command += [
+        "-k",
+        "python3",
+        "-p",
+        "model",
+        "lenet5",
+        "-p",
+        "rounds",
+        "1",
+        "-p",
+        "n_query",
+        "20",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    # A chapter leaves nothing behind in the reader's folder.
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
+    figures = (tmp_path / "out.ipynb").read_text().count('"application/vnd.plotly.v1+json"')
+    assert figures == 4
+
+
+def test_there_are_recipes():
+    tools = {" ".join(command.split()[:1]) for _, command in RECIPES}
+    assert tools == {"papermill", "alod", "python"} and len(RECIPES) > 10
+
+
+@pytest.mark.parametrize(("page", "command"), dict.fromkeys(RECIPES))
+def test_every_recipe_names_a_chapter_and_parameters_that_it_has(page, command):
+    words = command.split()
+    chapter = Path(words[1]).stem if words[0] == "papermill" else words[3]
+    notebook = book.chapters()[chapter]
+    pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p"]
+    for name, values in pairs:
+        for value in values.split(","):
+            book.check_parameters(notebook, {name: value})
+
+
 def test_bad_runs_are_refused_before_anything_runs(checkout, tmp_path):
     source = write_notebook(checkout / "book" / "toy.ipynb", PARAMETERS)
     before = source.read_bytes()
@@ -203,12 +301,21 @@ def test_the_machinery_imports_no_torch():
 def test_every_mention_of_the_repository_agrees_with_the_config():
     owner_name = book.repository()
     files = [ROOT / "README.md", ROOT / "CITATION.cff", ROOT / "_config.yml"]
+    files += [ROOT / "CONTRIBUTING.md"]
     for folder, pattern in (("book", "*.ipynb"), ("book", "*.md"), (".github", "**/*.yml")):
         files += (ROOT / folder).glob(pattern)
     for path in files:
         for mention in re.findall(r"github\.com/([\w.-]+/alod)\b", path.read_text()):
             assert mention == owner_name, path
     assert f"git+https://github.com/{owner_name}" in (ROOT / "README.md").read_text()
+
+
+def test_what_the_front_page_shows_is_there():
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+            assert target.startswith("https://") or (ROOT / target).exists(), (page, target)
+    version = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert version and version[1] == alod.__version__
 
 
 def test_every_chapter_can_be_run_by_papermill_and_colab():

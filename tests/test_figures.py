@@ -96,7 +96,7 @@ def test_every_figure_fits_a_phone_and_the_dark_and_says_what_it_shows(name):
     layout = json.loads(fig.to_json())["layout"]
     lines = layout["title"]["text"].partition("<span")[0].removesuffix("<br>").split("<br>")
     assert " ".join(lines).startswith("Outlier queries need half")
-    assert len(lines) > 1 and max(map(len, lines)) <= 42
+    assert len(lines) > 1 and max(map(len, lines)) <= 38
     assert layout["margin"]["t"] >= 21 * len(lines)
     assert layout["meta"]["alt"].startswith("Outlier queries need half") and "\n" not in str(layout)
     assert len(layout["meta"]["alt"]) > len(" ".join(lines)) + 10
@@ -230,6 +230,29 @@ def test_the_map_draws_every_image_once_in_its_groups_shape():
         assert (fig.layout.yaxis.scaleanchor, fig.layout.xaxis.visible) == ("x", False)
 
 
+def test_a_name_in_the_legend_stands_for_all_points_of_its_group():
+    xy, asked, targets = make_map()
+    groups = make_groups(asked)
+    by_group = figures.embedding_map(xy, groups, classes=CLASSES, targets=targets)
+    by_class = figures.embedding_map(
+        xy, groups, classes=CLASSES, targets=targets, color_by="class", note="UMAP"
+    )
+    animation = figures.embedding_animation(xy, asked, "T", CLASSES, targets)
+    for fig in (by_group, by_class, animation):
+        # A click isolates: what is not in the clicked name's legendgroup goes.
+        assert fig.layout.legend.itemclick == "toggleothers"
+        names = {t.name: t.legendgroup for t in fig.data if t.showlegend is not False}
+        points = {t.legendgroup for t in fig.data if t.type == "scattergl"}
+        assert points <= set(names.values())
+        assert all(name == group for name, group in names.items())
+    assert "■ initial set, ◆ outliers, ★ core set" in by_class.layout.title.text.replace(
+        "<br>", " "
+    )
+    for frame in animation.frames:
+        assert sorted(frame.traces) == list(range(len(animation.data)))
+        assert all(trace.visible for trace in frame.data)
+
+
 def test_each_frame_marks_what_was_asked_before_now_and_later():
     xy, asked, targets = make_map()
     history = pd.DataFrame(
@@ -238,10 +261,12 @@ def test_each_frame_marks_what_was_asked_before_now_and_later():
     fig = figures.embedding_animation(xy, asked, "T", CLASSES, targets, history=history)
     symbols = {"before": "circle", "now": "diamond"}
     for now, frame in enumerate(fig.frames):
-        *marks, curve = frame.data
+        marks, curve = frame.data[:3], frame.data[3]
         for round_, (mark, place) in enumerate(zip(marks, frame.traces, strict=False)):
             assert set(asked[np.asarray(fig.data[place].customdata)]) == {round_}
             assert mark.x is None
+            label = "asked now" if round_ == now else "labeled" if round_ < now else "pool"
+            assert mark.legendgroup == label
             if round_ <= now:
                 assert mark.marker.symbol == symbols["now" if round_ == now else "before"]
             assert (mark.marker.opacity < 0.5) == (round_ > now)
@@ -257,6 +282,29 @@ def test_ten_rounds_over_ten_thousand_images_weigh_less_than_a_megabyte():
     xy, asked, targets = make_map(10_000, 10)
     fig = figures.embedding_animation(xy, asked, "T", CLASSES, targets)
     assert len(fig.to_json()) < 1_000_000
+
+
+def test_a_map_brings_its_images_and_the_batch_that_it_marks():
+    xy, asked, targets = make_map()
+    images = np.random.default_rng(1).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    scores = np.where(asked == 0, np.nan, 0.25)
+    given = {"images": images, "scores": scores, "indices": range(100, 160), "classes": CLASSES}
+    fig = figures.embedding_map(
+        xy, make_groups(asked), "T", targets=targets, asked_round=asked, **given
+    )
+    cards = fig.layout.meta["cards"]
+    assert fig.layout.meta["alt"].startswith("T.")
+    assert (cards["numbers"], cards["rounds"]) == (list(range(100, 160)), asked.tolist())
+    assert [cards["names"][n] for n in cards["name"]] == [CLASSES[t] for t in targets]
+    assert cards["batch"] == 1  # make_groups marks that round's images as outliers.
+    assert cards["scores"] == [None if a == 0 else 0.25 for a in asked]
+    only_first = np.where(asked == 0, "initial", "pool")
+    first = figures.embedding_map(xy, only_first, asked_round=asked, images=images)
+    assert first.layout.meta["cards"]["batch"] == 0
+    moving = figures.embedding_animation(xy, asked, "T", targets=targets, **given)
+    assert moving.layout.meta["cards"]["batch"] == 0
+    assert "cards" not in figures.embedding_map(xy, only_first).layout.meta
+    assert "batch" not in figures.embedding_map(xy, only_first, images=images).layout.meta["cards"]
 
 
 @pytest.mark.parametrize("shape", [(7, 28, 28), (7, 32, 32, 3)])
@@ -328,6 +376,11 @@ XY, ASKED, TARGETS = make_map()
         (lambda: figures.embedding_map(XY, ["inlier"] * 60), "unknown group 'inlier'"),
         (lambda: figures.embedding_map(XY.T, ["pool"] * 60), "coordinates of shape"),
         (lambda: figures.embedding_map(XY, ["pool"] * 60, color_by="class"), "without targets"),
+        (lambda: figures.embedding_map(XY, ["pool"] * 60, asked_round=[0]), "asked_round of shape"),
+        (
+            lambda: figures.embedding_map(XY, ["pool"] * 60, images=np.zeros((60, 28, 28))),
+            "float64",
+        ),
         (lambda: figures.embedding_animation(XY, np.full(60, -1)), "at least one round"),
         (lambda: figures.embedding_animation(XY, ASKED.astype(float)), "float64"),
         (

@@ -1,0 +1,125 @@
+"""The API page: NumPy docstrings, each function and class with links to the chapters that use it.
+
+Which chapters use a name is read from their code, so that the links keep up with the book.
+"""
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import alod
+
+# Where the idea of a module is told, for names that no chapter's code mentions.
+TAUGHT = {
+    "batch": "book/reproduce",
+    "book": "book/reproduce",
+    "cards": "book/embeddings",
+    "coreset": "book/embeddings",
+    "data": "book/reproduce",
+    "detectors": "book/how_it_works",
+    "errors": "book/reproduce",
+    "evaluation": "book/model_comparison",
+    "experiment": "book/mnist",
+    "figures": "book/mnist",
+    "geometry": "book/how_it_works",
+    "initial": "book/how_it_works",
+    "learner": "book/how_it_works",
+    "models": "book/model_comparison",
+    "pictures": "book/embeddings",
+    "projection": "book/embeddings",
+    "provenance": "book/reproduce",
+    "strategies": "book/how_it_works",
+    "sweep": "book/reproduce",
+    "training": "book/model_comparison",
+}
+OTHERS = "book/reproduce"
+
+
+def pages(root: Path) -> list[str]:
+    """Return the names of the book's pages in reading order, ``book/intro`` first."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *(chapter["file"] for chapter in parts)]
+
+
+def used_names(notebook: Path) -> set[str]:
+    """Return the names of `alod` that a notebook's code mentions, such as ``alod.initial.select``.
+
+    What the top re-exports comes by its module: ``alod.experiment.run_experiment``.
+    """
+    known: dict[str, str] = {}
+    used = set()
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        # Magics are no Python, and nothing of ours stands in them.
+        code = re.sub(r"^(\s*)[%!].*$", r"\1pass", "".join(cell["source"]), flags=re.M)
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Import):
+                known |= {a.asname or a.name: a.name for a in node.names if a.name == "alod"}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("alod"):
+                known |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+            elif isinstance(node, ast.Attribute | ast.Name):
+                first, _, rest = ast.unparse(node).partition(".")
+                if first in known:
+                    used.add(f"{known[first]}.{rest}".removesuffix("."))
+    home = {f"alod.{name}": f"{module}.{name}" for name, module in alod._HOME.items()}
+    return {home.get(name, name) for name in used}
+
+
+def chapters_of(name: str, users: Mapping[str, set[str]]) -> list[str]:
+    """Return the pages to send a reader of `name` to: three that use it, or its module's own."""
+    using = [page for page, names in users.items() if name in names]
+    return using[:3] or [TAUGHT.get(name.split(".")[1], OTHERS)]
+
+
+def read_chapters(app: Sphinx) -> None:
+    """Note which chapter uses what."""
+    root = Path(app.srcdir)
+    notebooks = {page: root / f"{page}.ipynb" for page in pages(root)}
+    app.alod_users = {  # type: ignore[attr-defined]
+        page: used_names(path) for page, path in notebooks.items() if path.is_file()
+    }
+
+
+def link_chapters(
+    app: Sphinx, what: str, name: str, thing: object, _options: object, lines: list[str]
+) -> None:
+    """Add to the docstring of a function or class where it is taught."""
+    if what not in ("function", "class", "exception") or not inspect.getdoc(thing):
+        return
+    told = ", ".join(f":doc:`/{page}`" for page in chapters_of(name, app.alod_users))  # type: ignore[attr-defined]
+    lines += ["", f"*In the book:* {told}", ""]
+
+
+def resolve_elsewhere(
+    app: Sphinx, env: BuildEnvironment, node: Any, content: nodes.TextElement
+) -> nodes.Element | None:
+    """Find a name that a docstring takes from another module; leave parameters as plain code."""
+    if node.get("refdomain") != "py":
+        return None
+    node["refspecific"] = True
+    found = env.get_domain("py").resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, content
+    )
+    return found or (content if node["reftype"] in ("obj", "data") else None)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the extension."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.napoleon")
+    app.connect("builder-inited", read_chapters)
+    # Behind napoleon, which rewrites the sections of a docstring at 500.
+    app.connect("autodoc-process-docstring", link_chapters, priority=600)
+    app.connect("missing-reference", resolve_elsewhere)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,313 @@
+"""Pictures of runs, as the chapters show them: what the library computed, handed to the figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from pandas.io.formats.style import Styler
+
+from alod import evaluation, figures, projection
+from alod.errors import check_name
+
+if TYPE_CHECKING:
+    from alod.data import Dataset
+    from alod.experiment import Run
+
+STAGES = ("before", "first", "last")
+METHODS = {"umap": "UMAP", "tsne": "t-SNE"}
+DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+
+
+# --- maps -------------------------------------------------------------------------------------
+
+
+def pixels(data: "Dataset", indices: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Return images as figures take them, channels last.
+
+    Parameters
+    ----------
+    data : Dataset
+        Holds images (N, C, H, W).
+    indices : ndarray of int (n,)
+        Which of them.
+
+    Returns
+    -------
+    ndarray of uint8 (n, H, W) or (n, H, W, 3)
+
+    Examples
+    --------
+    >>> import alod
+    >>> pixels(alod.load_dataset("mnist_mini"), [3, 1]).shape
+    (2, 28, 28)
+    """
+    images = data.images[indices].numpy()
+    return images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
+
+
+def asked_rounds(run: "Run", n_images: int) -> NDArray[np.int64]:
+    """Return the round in which each image was asked for.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    n_images : int
+        Images in its data set, N.
+
+    Returns
+    -------
+    ndarray of int64 (N,)
+        0 for the initial set, -1 where an image never was.
+    """
+    rounds = np.full(n_images, -1, dtype=np.int64)
+    rounds[run.queries["index"]] = run.queries["round"]
+    return rounds
+
+
+def outlier_scores(run: "Run", data: "Dataset") -> NDArray[np.float64]:
+    """Return how outlying each image was to the classifier: when asked for, else at first.
+
+    Parameters
+    ----------
+    run : Run
+        Finished, with ``keep_embeddings=True``.
+    data : Dataset
+        What it ran on, N images.
+
+    Returns
+    -------
+    ndarray of float (N,)
+        Contrast of the distances to the two nearest classes, in [0, 1]: as the first query saw it
+        for what was never asked for; the query's own score for what was; NaN for the initial set.
+    """
+    import torch
+
+    from alod import detectors, geometry
+
+    space = geometry.normalize(torch.as_tensor(run.embeddings["first"]))
+    first = run.asked(0)
+    by_class = detectors.class_scores("knn", space[first], data.targets[first], space)
+    scores = np.asarray(detectors.contrast(by_class, "ratio"), dtype=np.float64)
+    scores[run.queries["index"]] = run.queries["score"]
+    return scores
+
+
+def groups_at(run: "Run", data: "Dataset", stage: str) -> NDArray[np.str_]:
+    """Return what each image is to the learner at one moment of a run.
+
+    Parameters
+    ----------
+    run : Run
+        Finished, with ``keep_embeddings=True``.
+    data : Dataset
+        What it ran on, N images.
+    stage : {"before", "first", "last"}
+        Before learning; after the initial set, about to ask; at the end.
+
+    Returns
+    -------
+    ndarray of str (N,)
+        ``initial``; ``core``, the core set of what is labeled by then; ``outlier``, what was asked
+        for next or, at the end, in all rounds; ``pool``.
+    """
+    check_name("stage", stage, STAGES)
+    groups = np.full(len(data.images), "pool", dtype="<U8")
+    initial = run.asked(0)
+    groups[initial] = "initial"
+    if stage == "before":
+        return groups
+    asked = np.setdiff1d(run.asked(), initial) if stage == "last" else run.asked(1)
+    groups[asked] = "outlier"
+    groups[_core(run, data, stage, run.asked() if stage == "last" else initial)] = "core"
+    return groups
+
+
+def _core(run: "Run", data: "Dataset", stage: str, labeled: NDArray[np.int64]) -> NDArray[np.int64]:
+    import torch
+
+    from alod.coreset import core_set
+
+    kept = run.embeddings
+    predictions = kept["predictions" if stage == "last" else "first_predictions"]
+    chosen = core_set(
+        torch.as_tensor(kept[stage][labeled]),
+        data.targets[labeled],
+        torch.as_tensor(predictions[labeled]),
+        n_per_class=2,
+    )
+    core: NDArray[np.int64] = labeled[chosen]
+    return core
+
+
+def stage_maps(
+    run: "Run",
+    data: "Dataset",
+    stage: str,
+    shown: NDArray[np.integer],
+    titles: Sequence[str],
+    color_by: str = "group",
+    seed: int = 0,
+    methods: Sequence[str] = ("umap", "tsne"),
+) -> list[go.Figure]:
+    """Draw one moment of a run by UMAP and by t-SNE, with the images themselves.
+
+    Parameters
+    ----------
+    run : Run
+        Finished, with ``keep_embeddings=True``.
+    data : Dataset
+        What it ran on.
+    stage : {"before", "first", "last"}
+        As in `groups_at`.
+    shown : ndarray of int (n,)
+        Which images of the data set to draw.
+    titles : sequence of str (K,)
+        What each map shows, in one sentence.
+    color_by : {"group", "class"}
+        What colors mean.
+    seed : int
+        Of the projections.
+    methods : sequence of str (K,)
+        Names in `METHODS`.
+
+    Returns
+    -------
+    list of plotly.graph_objects.Figure
+        K maps; their notes tell method, n and trustworthiness.
+    """
+    space = run.embeddings[stage][shown]
+    maps = []
+    for method, title in zip(methods, titles, strict=True):
+        coordinates = projection.project(space, method=method, seed=seed)
+        trust = projection.trustworthiness(space, coordinates)
+        maps.append(
+            figures.embedding_map(
+                coordinates,
+                groups_at(run, data, stage)[shown],
+                title=title,
+                classes=data.classes,
+                targets=data.targets[shown],
+                indices=shown,
+                color_by=color_by,
+                note=f"{METHODS[method]}; n = {len(shown):,} images; trustworthiness {trust:.2f}",
+                images=pixels(data, shown),
+                asked_round=asked_rounds(run, len(data.images))[shown],
+                scores=outlier_scores(run, data)[shown],
+            )
+        )
+    return maps
+
+
+# --- comparisons of classifiers ---------------------------------------------------------------
+
+
+def share_of_full_set(
+    curves: pd.DataFrame, ceilings: Mapping[str, float], n_images: int
+) -> go.Figure:
+    """Draw the classifiers of one data set against the share of labels, with full-set levels.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set: ``dataset, model, seed, round, n_labeled, test_accuracy``.
+    ceilings : mapping of str to float
+        Accuracy of each classifier after training on every label, in [0, 1].
+    n_images : int
+        Images in the pool before anything was labeled.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what share of the full-set accuracy the first classifier has.
+    """
+    (dataset,) = curves["dataset"].unique()
+    end = curves[curves["round"] == curves["round"].max()]
+    reached = end.groupby("model")["test_accuracy"].mean()
+    model = curves["model"].iloc[0]
+    return figures.accuracy_against_share(
+        curves,
+        n_pool=n_images,
+        baseline={figures.MODEL_NAMES[name]: level for name, level in ceilings.items()},
+        title=f"{_spelled(dataset)}: the {figures.MODEL_NAMES[model]} has "
+        f"{reached[model] / ceilings[model]:.0%} of its full-set accuracy with "
+        f"{curves['n_labeled'].max() / n_images:.1%} of the labels",
+    )
+
+
+def cost_table(
+    runs: Sequence["Run"], ceilings: Mapping[tuple[str, str], float], caption: str = ""
+) -> Styler:
+    """Show what each classifier costs and gets: parameters, labels, seconds.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One of each data set and classifier.
+    ceilings : mapping of (str, str) to float
+        Full-set accuracy by data set and classifier, in [0, 1].
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+    """
+    from alod import models, training
+
+    rows = []
+    for run in runs:
+        seconds = run.history[["fit_seconds", "infer_seconds", "query_seconds"]].iloc[1:]
+        level = ceilings[run.config.dataset, run.config.model]
+        accuracy = run.history["test_accuracy"]
+        needed = evaluation.labels_to_target(run.history["n_labeled"], accuracy, 0.9 * level)
+        network = models.build(run.config.model)
+        rows.append(
+            {
+                "data": _spelled(run.config.dataset),
+                "classifier": figures.MODEL_NAMES[run.config.model],
+                "parameters": f"{training.parameter_count(network):,}",
+                "accuracy": f"{accuracy.iloc[-1]:.1%} of {level:.1%}",
+                "labels for 90 % of it": "not reached" if np.isnan(needed) else f"{needed:.0f}",
+                "seconds a round": f"{seconds.mean().sum():.1f}",
+            }
+        )
+    return figures.table(pd.DataFrame(rows).set_index("data"), caption=caption)
+
+
+def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
+    """Draw the classifiers of one data set beside the curves that the original work reports.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set, as for `share_of_full_set`.
+    model : str
+        The classifier that the title compares.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    (dataset,) = curves["dataset"].unique()
+    published = evaluation.published_curves()
+    published = published[published["dataset"] == dataset.removesuffix("_mini")]
+    theirs = published[published["model"] == model]
+    ours = curves[curves["model"] == model].groupby("n_labeled")["test_accuracy"].mean()
+    early, late = theirs.iloc[0], theirs.iloc[-1]
+    return figures.learning_curves(
+        curves,
+        by="model",
+        published=published,
+        title=f"{_spelled(dataset)}: our {figures.MODEL_NAMES[model]} has {ours.iloc[-1]:.1%} at "
+        f"{ours.index[-1]} labels; reported for the original {early['test_accuracy']:.1%} at "
+        f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
+    )
+
+
+def _spelled(dataset: str) -> str:
+    name = dataset.removesuffix("_mini")
+    return DATASET_NAMES.get(name, name)

@@ -1,0 +1,101 @@
+"""The chapters' pictures say what the run did."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alod
+from alod import AlodError, evaluation, pictures
+
+CONFIG = alod.ExperimentConfig(
+    model="lenet5", n_initial=30, n_query=10, rounds=2, steps=30, keep_embeddings=True
+)
+
+
+@pytest.fixture(scope="module")
+def run(mini, tmp_path_factory):
+    return alod.run_experiment(CONFIG, tmp_path_factory.mktemp("pictures") / "run", data=mini)
+
+
+def test_groups_are_what_the_learner_knows_at_that_moment(run, mini):
+    initial, later = set(run.asked(0)), set(run.asked()) - set(run.asked(0))
+    before, first, last = (pictures.groups_at(run, mini, stage) for stage in pictures.STAGES)
+    assert set(np.flatnonzero(before == "initial")) == initial
+    assert set(np.unique(before)) == {"initial", "pool"}
+    assert set(np.flatnonzero(first == "outlier")) == set(run.asked(1))
+    assert set(np.flatnonzero(first == "core")) < initial
+    assert set(np.flatnonzero(last == "pool")) == set(range(600)) - set(run.asked())
+    # The core set sums up all that is labeled by then.
+    assert set(np.flatnonzero(last == "outlier")) <= later
+    labels = mini.targets.numpy()
+    core = np.flatnonzero(last == "core")
+    assert max(np.bincount(labels[core])) <= 2
+    assert np.array_equal(run.embeddings["predictions"][core], labels[core])
+    with pytest.raises(AlodError, match="unknown stage"):
+        pictures.groups_at(run, mini, "middle")
+
+
+def test_scores_are_the_querys_where_there_was_one(run, mini):
+    scores = pictures.outlier_scores(run, mini)
+    rounds = pictures.asked_rounds(run, 600)
+    assert np.isnan(scores[rounds == 0]).all()
+    assert ((scores[rounds < 0] >= 0) & (scores[rounds < 0] <= 1)).all()
+    asked = run.queries[run.queries["round"] > 0]
+    assert scores[asked["index"]] == pytest.approx(asked["score"])
+    assert (rounds[asked["index"]] == asked["round"]).all()
+    # The first query looked at the very same embeddings.
+    assert np.nanmean(scores[rounds == 1]) > np.nanmean(scores[rounds < 0])
+
+
+def test_maps_of_two_moments_show_the_same_images_with_their_cards(run, mini):
+    shown = np.concatenate([run.asked(), np.setdiff1d(np.arange(600), run.asked())[:50]])
+    sheets = set()
+    for stage, batch in (("before", 0), ("first", 1), ("last", 2)):
+        # t-SNE alone: importing UMAP takes half a minute.
+        (fig,) = pictures.stage_maps(run, mini, stage, shown, ["Seen"], methods=["tsne"])
+        text = fig.layout.title.text
+        assert text.startswith("Seen") and "t-SNE; n = 100 images; trustworthiness" in text
+        cards = fig.layout.meta["cards"]
+        assert (cards["numbers"], cards["batch"]) == (shown.tolist(), batch)
+        sheets.add(cards["sheet"])
+    assert len(sheets) == 1
+
+
+def test_color_images_come_channels_last():
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 28, 30), dtype=np.uint8)
+    data = alod.from_arrays(images, [0, 1, 0, 1])
+    assert np.array_equal(pictures.pixels(data, [2]), images[2:3].transpose(0, 2, 3, 1))
+
+
+def make_curves():
+    rows = [
+        ("mnist_mini", model, seed, round_, 50 * (round_ + 1), accuracy + 0.1 * round_)
+        for model, accuracy in (("cnn", 0.7), ("lenet5", 0.6))
+        for seed in range(2)
+        for round_ in range(3)
+    ]
+    columns = ["dataset", "model", "seed", "round", "n_labeled", "test_accuracy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_title_tells_the_share_of_full_set_accuracy():
+    ceilings = pd.Series({"cnn": 0.99, "lenet5": 0.98})
+    fig = pictures.share_of_full_set(make_curves(), ceilings, 6_000)
+    title = fig.layout.title.text.replace("<br>", " ")
+    assert title.startswith(
+        "MNIST: the CNN has 91% of its full-set accuracy with 2.5% of the labels"
+    )
+
+
+def test_the_published_curve_is_cited_as_reported():
+    fig = pictures.beside_published(make_curves())
+    published = evaluation.published_curves().query("dataset == 'mnist' and model == 'cnn'")
+    title = fig.layout.title.text.replace("<br>", " ")
+    assert "our CNN has 90.0% at 150 labels" in title
+    assert f"{published['test_accuracy'].iloc[0]:.1%} at 200 and" in title
+
+
+def test_the_table_of_costs_is_read_from_the_runs(run):
+    html = pictures.cost_table([run], {("mnist_mini", "lenet5"): 1.0}, "caption").to_html()
+    for cell in ("MNIST", "LeNet5", "61,706", "not reached", "caption"):
+        assert cell in html
