@@ -443,7 +443,7 @@ class LabelingRun(ActiveLearner):
                 warnings.warn(
                     f"{path}: unreadable ({type(error).__name__}); all {len(self.labeled)} labels "
                     "are safe, and the classifier is trained anew from them at the next fit",
-                    stacklevel=4,
+                    stacklevel=2,
                 )
 
     def _restore_audit(self) -> None:
@@ -465,11 +465,6 @@ class LabelingRun(ActiveLearner):
         told = np.flatnonzero((codes != UNLABELED) & (self.answers == UNLABELED))
         if len(told):
             self._take(told, codes[told])
-
-
-def note(line: str) -> None:
-    """Tell the user something that is no error."""
-    warnings.warn(line, stacklevel=6)
 
 
 @contextmanager
@@ -497,7 +492,7 @@ def _read_history(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)[list(monitoring.HISTORY)].astype(float)
     except (ValueError, KeyError, OSError):
-        warnings.warn(f"{path}: unreadable; the curve begins anew, labels are safe", stacklevel=5)
+        warnings.warn(f"{path}: unreadable; the curve begins anew, labels are safe", stacklevel=2)
         return empty
 
 

@@ -144,19 +144,14 @@ def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[flo
     >>> round(low, 3), round(high, 3)
     (0.786, 0.957)
     """
-    from scipy.stats import norm
+    from scipy.stats import binomtest
 
     check_count("answered", answered, 1)
     check_count("right", right, 0, answered)
     if not 0 < level < 1:
         raise AlodError(f"level={level!r}: expected a number between 0 and 1")
-    z = float(norm.ppf((1 + level) / 2))
-    share = right / answered
-    middle = share + z * z / (2 * answered)
-    half = z * np.sqrt(share * (1 - share) / answered + (z / (2 * answered)) ** 2)
-    low, high = (middle + sign * half for sign in (-1, 1))
-    scale = 1 + z * z / answered
-    return max(0.0, float(low / scale)), min(1.0, float(high / scale))
+    interval = binomtest(right, answered).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def is_stable(history: pd.DataFrame) -> bool:
@@ -196,13 +191,15 @@ def stopping_advice(history: pd.DataFrame) -> str:
     n_new = float((last["n_labeled"] - before).clip(lower=0).sum())
     # Fits on no new label change predictions, too: that is noise, counted as one label each.
     per_label = float(last["changed"].sum()) / max(n_new, len(last))
-    expected = f"another 100 labels would change about {_percent(min(1, 100 * per_label))} of them"
+    share = 100 * per_label
+    told = f"about {_percent(share)}" if share < 0.5 else "many"
+    expected = f"another 100 labels would change {told} of them"
     if is_stable(history):
         n_stable = int((known["kappa"][::-1] >= STABLE_KAPPA).cumprod().sum())
         rounds = max(STABLE_ROUNDS, n_stable)
         return f"Predictions have been stable for {rounds} rounds: {expected}. You may stop."
-    share = _percent(float(last["changed"].iloc[-1]))
-    return f"The last round changed {share} of the predictions: {expected}. Go on."
+    changed = _percent(float(last["changed"].iloc[-1]))
+    return f"The last round changed {changed} of the predictions: {expected}. Go on."
 
 
 def accuracy_sentence(right: int, answered: int) -> str:
@@ -278,8 +275,8 @@ def suspected_errors(
     -------
     DataFrame
         At most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
-        ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class over
-        outlyingness to the other; above 1, the other class fits better).
+        ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
+        outlyingness to the other: positive, since only those are named that the other fits better).
 
     Raises
     ------
@@ -295,7 +292,7 @@ def suspected_errors(
     fold_of = np.random.default_rng(seed).permutation(np.arange(len(labeled)) % folds)
     rows = [_suspicion(learner, labeled, targets, fold_of == fold) for fold in range(folds)]
     found = pd.concat(rows).sort_values("suspicion", ascending=False, kind="stable")
-    return found[found["suspicion"] > 1].head(n).reset_index(drop=True)
+    return found[found["suspicion"] > 0].head(n).reset_index(drop=True)
 
 
 def _suspicion(
@@ -306,7 +303,9 @@ def _suspicion(
     embeddings, _ = training.infer(model, learner.images[labeled])
     embeddings = geometry.normalize(embeddings)
     told = targets[~out]
-    scores = detectors.class_scores("knn", embeddings[~out], told, embeddings[out])
+    # The third nearest: a second slip of the same kind must not vouch for the first.
+    detector = detectors.KNN(n_neighbors=3)
+    scores = detectors.class_scores(detector, embeddings[~out], told, embeddings[out])
     classes = told.unique().numpy()
     given = targets[out].numpy()
     own = classes == given[:, None]
@@ -319,7 +318,7 @@ def _suspicion(
             "index": labeled[out],
             "label": given,
             "looks_like": classes[other.argmin(axis=1)],
-            "suspicion": np.divide(mine, best, out=np.zeros(len(best)), where=best > 0),
+            "suspicion": mine - best,
         }
     )
 
@@ -338,7 +337,7 @@ def report(
     history : DataFrame
         Columns as :data:`HISTORY`, one row for each fit; may be empty.
     files_left_out : int
-        Files that could not be read.
+        Image files that could not be read.
 
     Returns
     -------
@@ -356,7 +355,7 @@ def report(
     if len(learner.labeled) and len(none):
         lines.append(f"No label yet: {', '.join(none)}.")
     if files_left_out:
-        lines.append(f"{files_left_out} image files cannot be read and were left out.")
+        lines.append(f"Image files left out because they cannot be read: {files_left_out}.")
     if len(history):
         last = history.iloc[-1]
         if last["audit_answered"]:

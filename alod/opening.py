@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,7 +17,7 @@ from alod import strategies
 from alod.errors import AlodError, check_count, check_name
 from alod.exchange import check_classes
 from alod.files import refusing, write_atomically
-from alod.labeling import LabelingRun, Settings, lock_run, note
+from alod.labeling import LabelingRun, Settings, lock_run
 from alod.learner import ActiveLearner
 from alod.models import MODELS
 from alod.pool import Pool, cached, read_array, read_folder, same_images
@@ -90,6 +91,22 @@ def open_run(
     for name, value in (("model", model), ("strategy", strategy)):
         if value is not None:
             given[name] = value if isinstance(value, str) else "given"
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        run = _make_or_reopen(path, images, given, model, strategy, device)
+    for note in notes:  # told where the user called
+        warnings.warn(str(note.message), note.category, stacklevel=2)
+    return run
+
+
+def _make_or_reopen(
+    path: Path,
+    images: str | Path | npt.ArrayLike | None,
+    given: dict[str, Any],
+    model: str | nn.Module | None,
+    strategy: str | strategies.Strategy | None,
+    device: str,
+) -> LabelingRun:
     created = not path.exists()
     if not (path / "run.json").exists():
         # Refused before anything is written.
@@ -107,9 +124,10 @@ def open_run(
         raise
     run.restore()
     if run.gone:
-        note(
-            f"{path}: {len(run.gone)} answers are for images that are not there; they are kept, "
-            "and count again when the images are back"
+        warnings.warn(
+            f"{path}: answers for images that are not there: {len(run.gone)}; they are kept, and "
+            "count again when the images are back",
+            stacklevel=2,
         )
     return run
 
@@ -225,9 +243,10 @@ def _read_pool(
         raise AlodError(f"{path}: its images are not there any more; give images= again")
     else:
         if root is not None:
-            note(
+            warnings.warn(
                 f"image folder {root} is not there: going on with the {len(old.files)} images as "
-                "they were read; give images= with its new place"
+                "they were read; give images= with its new place",
+                stacklevel=2,
             )
         return old
     if old is None or pool.images.filename != old.images.filename:
@@ -248,15 +267,16 @@ def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
     told = []
     if pool.broken and (old is None or old.broken != pool.broken):
         few = ", ".join(list(pool.broken)[:3]) + (", ..." if len(pool.broken) > 3 else "")
-        told.append(f"{len(pool.broken)} image files cannot be read and are left out: {few}")
+        n, of = len(pool.broken), len(pool.broken) + len(pool.files)
+        told.append(f"left out {n} of {of} image files that cannot be read: {few}")
     if old is not None:
         before, now = set(old.files), set(pool.files)
         told.append(
-            f"the image folder has changed: {len(now - before)} images are new, "
-            f"{len(before - now)} are gone; every answer is kept"
+            f"the image folder has changed (images new: {len(now - before)}, gone: "
+            f"{len(before - now)}); every answer is kept"
         )
     for line in told:
-        note(f"{path}: {line}")
+        warnings.warn(f"{path}: {line}", stacklevel=2)
 
 
 def _check_new(path: Path, images: object) -> None:

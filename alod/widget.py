@@ -136,7 +136,7 @@ class LabelWidget(anywidget.AnyWidget):
             self._show("No label looks wrong.")
             return
         self._reviewing = True
-        self._show_batch(np.asarray(found["index"]), [self.classes[c] for c in found["looks_like"]])
+        self._show_batch(np.array(found["index"]), [self.classes[c] for c in found["looks_like"]])
         self.answers = [self.classes[c] for c in found["label"]]
         self._show(f"{len(found)} labels look wrong: correct those that are; the rest may stay.")
 
