@@ -14,9 +14,12 @@ import typer
 from alod.errors import AlodError
 from alod.exchange import ANSWERS
 from alod.experiment import ExperimentConfig, run_experiment
+from alod.files import refusing, write_atomically
 from alod.sweep import find_runs, load_configs, record, run_sweep, summarize
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from alod.labeling import LabelingRun
 
 app = typer.Typer(
@@ -229,7 +232,7 @@ def predict(
     """Classify every image of a run; images that a person has labeled keep that label."""
     opened = _open_run(run, device)
     _catch_up(opened)
-    opened.predicted().to_csv(out, index=False)
+    _write_table(out, opened.predicted())
     print(f"{out}: {len(opened.files)} images classified")
 
 
@@ -242,9 +245,14 @@ def review(
 ) -> None:
     """List the labels that look wrong: outliers within their own class."""
     found = _open_run(run, device).suspects(n)
-    found.to_csv(out, index=False)
+    _write_table(out, found)
     print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
     print(f"  alod teach --run {run} {out}")
+
+
+def _write_table(out: Path, table: "DataFrame") -> None:
+    with refusing(out, "give a file in a folder that exists and can be written"):
+        write_atomically(out, table.to_csv(index=False))
 
 
 def _open_run(folder: Path, device: str, **given: Any) -> "LabelingRun":
