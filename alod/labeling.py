@@ -293,6 +293,11 @@ class LabelingRun(ActiveLearner):
             write_atomically(self.folder / "checkpoint.pt", content.getvalue())
             write_atomically(self.folder / "history.csv", self.history.to_csv(index=False))
 
+    @classmethod
+    def load(cls, *_: Any, **__: Any) -> ActiveLearner:
+        """Refuse: a run is a folder, not a file."""
+        raise AlodError("a run is opened by its folder: alod.open_run(folder)")
+
     def audit_result(self) -> tuple[int, int]:
         """Return how many audit images are classified right, and how many have a class label."""
         known = np.flatnonzero(self._audit & (self.answers >= 0))

@@ -138,7 +138,9 @@ class LabelWidget(anywidget.AnyWidget):
         self._reviewing = True
         self._show_batch(np.array(found["index"]), [self.classes[c] for c in found["looks_like"]])
         self.answers = [self.classes[c] for c in found["label"]]
-        self._show(f"{len(found)} labels look wrong: correct those that are; the rest may stay.")
+        self._show(
+            f"{len(found)} labels to check: correct those that are wrong, the rest may stay."
+        )
 
     def _fit(self) -> None:
         before = monitoring.predictions(self.learner) if self.learner.fitted else None
