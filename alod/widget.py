@@ -46,7 +46,7 @@ class LabelWidget(anywidget.AnyWidget):
     # Text goes to the page as data and is set as text there: a name is never markup.
     classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tiles = traitlets.List(traitlets.Dict()).tag(sync=True)
-    answers: traitlets.List[str | None] = traitlets.List().tag(sync=True)
+    answers: "traitlets.List[str | None]" = traitlets.List().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
 
     def __init__(self, learner: ActiveLearner, classes: Sequence[str], k: int) -> None:
