@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from alod.data import Dataset, from_arrays, from_folder, load_dataset
     from alod.experiment import ExperimentConfig, Run, run_experiment
     from alod.learner import ActiveLearner
+    from alod.notebook import label
+    from alod.opening import open_run
 
 __version__ = "0.1.0"
 
@@ -22,6 +24,8 @@ _HOME = {
     "from_arrays": "alod.data",
     "from_folder": "alod.data",
     "ActiveLearner": "alod.learner",
+    "open_run": "alod.opening",
+    "label": "alod.notebook",
     "ExperimentConfig": "alod.experiment",
     "Run": "alod.experiment",
     "run_experiment": "alod.experiment",
@@ -34,16 +38,24 @@ _MODULES = {
     "data",
     "detectors",
     "evaluation",
+    "exchange",
     "experiment",
     "figures",
     "geometry",
     "initial",
+    "journal",
+    "labeling",
     "learner",
     "models",
+    "monitoring",
+    "notebook",
+    "opening",
     "pictures",
+    "pool",
     "projection",
     "provenance",
     "strategies",
+    "stress",
     "sweep",
     "training",
 }
@@ -57,7 +69,9 @@ __all__ = [
     "__version__",
     "from_arrays",
     "from_folder",
+    "label",
     "load_dataset",
+    "open_run",
     "run_experiment",
 ]
 

@@ -342,7 +342,7 @@ def from_folder(
     squares, targets, broken = [], [], []
     for path in paths:
         try:
-            squares.append(_read_square(root / path, image_size))
+            squares.append(read_square(root / path, image_size))
         except Exception:  # decoders raise whatever they please on a damaged file
             broken.append(path.as_posix())
             continue
@@ -623,8 +623,11 @@ def _image_paths(root: Path) -> list[Path]:
     )
 
 
-def _read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """Read an image file as uint8 (side, side, 3): upright, on white, its central square."""
+def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """Read an image file as uint8 (side, side, 3): upright, on white, its central square.
+
+    Raises whatever the decoder raises on a file that is no image or a damaged one.
+    """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I;16"):

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 from tqdm import tqdm
 
-from alod import initial, models, pools, strategies, training
+from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, load_dataset
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
@@ -47,7 +47,7 @@ class ExperimentConfig:
         In place of these three: labels bought in all after the first set and after each round,
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
-        ``clean``, or a stress pool of :func:`alod.pools.make`, drawn by the seed.
+        ``clean``, or a stress pool of :func:`alod.stress.make`, drawn by the seed.
     training_mode : {"warm", "scratch", "shrink_perturb"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
@@ -92,7 +92,7 @@ class ExperimentConfig:
         check_name("initial method", self.initial, initial.METHODS)
         check_name("training mode", self.training_mode, training.TRAINING_MODES)
         check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
-        check_name("pool", self.pool, pools.NAMES)
+        check_name("pool", self.pool, stress.NAMES)
         _check_budgets(self.budgets)
         if self.budgets:
             given = {"n_initial": self.budgets[0], "n_query": 0, "rounds": len(self.budgets) - 1}
@@ -273,7 +273,7 @@ def run_experiment(
     _check_folder(folder, config)
     if not is_finished(folder):
         data = check_data(config, data)
-        data = _check_size(config, pools.make(data, config.pool, config.seed))
+        data = _check_size(config, stress.make(data, config.pool, config.seed))
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             # Another process may have finished it while this one waited.

@@ -1,8 +1,12 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and what the disk refuses is told in one line."""
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from alod.errors import AlodError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -29,3 +33,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def refusing(path: Path, mend: str) -> Iterator[None]:
+    """Turn what the file system refuses inside the block into one clear line.
+
+    Parameters
+    ----------
+    path : Path
+        What is read or written.
+    mend : str
+        What to do about it.
+
+    Raises
+    ------
+    AlodError
+        For any :class:`OSError`: a full disk, no permission, a folder that is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise AlodError(f"{error.filename or path}: {reason.lower()}; {mend}") from error

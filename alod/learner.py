@@ -1,5 +1,6 @@
 """The loop: query, teach, fit, one round at a time, with the oracle outside it."""
 
+import copy
 import io
 import time
 import zlib
@@ -24,7 +25,7 @@ from alod.training import Images
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 
-FOREIGN, UNLABELED, SKIPPED = -1, -2, -3
+FOREIGN, UNLABELED, SKIPPED, UNCLEAR = -1, -2, -3, -4
 
 
 class ActiveLearner:
@@ -134,6 +135,11 @@ class ActiveLearner:
         return int(self._settings["n_classes"])
 
     @property
+    def fitted(self) -> bool:
+        """Whether the classifier has learned from any label."""
+        return self._fitted
+
+    @property
     def labeled(self) -> np.ndarray:
         """int64 (L,), ascending positions of the images with a class label."""
         return np.flatnonzero(self.answers >= 0)
@@ -147,6 +153,11 @@ class ActiveLearner:
     def pool(self) -> np.ndarray:
         """int64 (U,), ascending positions of the images that may still be asked for."""
         return np.flatnonzero(self.answers == UNLABELED)
+
+    @property
+    def waiting(self) -> np.ndarray:
+        """int64 (W,), ascending positions of the images asked for and not yet answered."""
+        return np.flatnonzero(self._asked)
 
     def query(self, k: int) -> np.ndarray:
         """Ask for the k images wanted most; the first time, for the initial selection.
@@ -207,7 +218,9 @@ class ActiveLearner:
         self._asked[indices] = True
         return Selection(indices, selection.scores)
 
-    def teach(self, indices: np.ndarray, labels: np.ndarray | Tensor) -> None:
+    def teach(
+        self, indices: np.ndarray, labels: np.ndarray | Tensor, *, unasked: bool = False
+    ) -> None:
         """Take the oracle's answers, from a person, a file or a simulator.
 
         Parameters
@@ -217,6 +230,8 @@ class ActiveLearner:
         labels : numpy.ndarray or Tensor
             int (k,), classes from 0 to n_classes - 1, or -1 for "not of this task": such a foreign
             image leaves the pool and is remembered.
+        unasked : bool
+            Take labels of any images: known beforehand, as in a partly labeled pool, or corrected.
 
         Raises
         ------
@@ -224,7 +239,7 @@ class ActiveLearner:
             If an index was not asked for or has its answer already, or a label is out of range;
             nothing is taken then.
         """
-        indices = self._check_asked(indices)
+        indices = self._check_indices(indices) if unasked else self._check_asked(indices)
         answers = np.asarray(labels)
         if answers.shape != indices.shape or answers.dtype.kind not in "iu":
             raise AlodError(
@@ -237,16 +252,17 @@ class ActiveLearner:
                 f"label {wrong[0]}: expected a class from 0 to {self.n_classes - 1}, or -1 for an "
                 "image that is not of this task"
             )
-        self.answers[indices] = answers
-        self._asked[indices] = False
+        self._take(indices, answers)
 
-    def skip(self, indices: np.ndarray) -> None:
+    def skip(self, indices: np.ndarray, *, unclear: bool = False) -> None:
         """Leave asked images unanswered: they leave the pool and cost nothing.
 
         Parameters
         ----------
         indices : numpy.ndarray
             int (k,), positions that :meth:`query` has asked for, each once.
+        unclear : bool
+            Remember that nobody can tell, rather than that they were passed over.
 
         Raises
         ------
@@ -254,8 +270,31 @@ class ActiveLearner:
             If an index was not asked for or has its answer already.
         """
         indices = self._check_asked(indices)
-        self.answers[indices] = SKIPPED
-        self._asked[indices] = False
+        self._take(indices, np.full(len(indices), UNCLEAR if unclear else SKIPPED))
+
+    def undo(self, indices: np.ndarray) -> None:
+        """Take answers back: the images wait for an answer again.
+
+        Parameters
+        ----------
+        indices : numpy.ndarray
+            int (k,), positions of images that were taught or skipped, each once.
+
+        Raises
+        ------
+        AlodError
+            If an index has no answer.
+        """
+        indices = self._check_indices(indices)
+        blank = indices[self.answers[indices] == UNLABELED]
+        if len(blank):
+            raise AlodError(f"index {blank[0]} has no answer that could be taken back")
+        self._take(indices, np.full(len(indices), UNLABELED))
+
+    def _take(self, indices: np.ndarray, answers: np.ndarray) -> None:
+        """Remember answers that were found right; every change of an answer comes through here."""
+        self.answers[indices] = answers
+        self._asked[indices] = answers == UNLABELED
 
     def fit(self) -> None:
         """Update the classifier with everything labeled so far, by a fixed number of steps.
@@ -265,27 +304,53 @@ class ActiveLearner:
         AlodError
             If nothing has been labeled yet.
         """
-        labeled = self.labeled
-        if len(labeled) == 0:
+        if len(self.labeled) == 0:
             raise AlodError("no labels yet: teach() the answers to query() before fit()")
-        settings = self._settings
         started = time.perf_counter()
+        # The first fit sets out from the initial weights in every mode.
+        mode = self._settings["training_mode"] if self._fitted else "warm"
+        self._train(self.model, self.labeled, mode)
+        self.seconds["fit"] = time.perf_counter() - started
+        self._fitted = True
+        self._outputs = None
+
+    def fit_without(self, held_out: np.ndarray) -> nn.Module:
+        """Train a copy from the initial weights on all labels but some; the learner is unchanged.
+
+        Parameters
+        ----------
+        held_out : numpy.ndarray
+            int (k,), positions of images that the copy shall not learn from.
+
+        Returns
+        -------
+        torch.nn.Module
+            The copy, on the learner's device.
+
+        Raises
+        ------
+        AlodError
+            If nothing else is labeled.
+        """
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self._initial_state)
+        self._train(model, np.setdiff1d(self.labeled, held_out), "warm")
+        return model
+
+    def _train(self, model: nn.Module, labeled: np.ndarray, mode: str) -> None:
+        settings = self._settings
         training.fit(
-            self.model,
+            model,
             training.as_tensor(self.images[labeled]),
             torch.as_tensor(self.answers[labeled]),
             steps=settings["steps"],
             batch_size=settings["batch_size"],
             learning_rate=settings["learning_rate"],
             augment=settings["augment"],
-            # The first fit sets out from the initial weights in every mode.
-            mode=settings["training_mode"] if self._fitted else "warm",
+            mode=mode,
             initial_state=self._initial_state,
             seed=self._seed("fit", self._n_answered()),
         )
-        self.seconds["fit"] = time.perf_counter() - started
-        self._fitted = True
-        self._outputs = None
 
     def step(self, k: int, oracle: Oracle) -> Selection:
         """Do one round: ask for the k images wanted most, learn from the answers.
@@ -536,7 +601,7 @@ class ActiveLearner:
         ]
         return torch.stack(samples).to(self.device)
 
-    def _check_asked(self, indices: np.ndarray) -> np.ndarray:
+    def _check_indices(self, indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
         if indices.ndim != 1 or indices.dtype.kind not in "iu":
             raise AlodError(
@@ -545,10 +610,17 @@ class ActiveLearner:
         unique, counts = np.unique(indices, return_counts=True)
         if len(unique) < len(indices):
             raise AlodError(f"index {unique[counts > 1][0]} is given twice: expected each once")
-        inside = (indices >= 0) & (indices < len(self._asked))
-        unasked = indices[~inside]
-        if not len(unasked):
-            unasked = indices[~self._asked[indices]]
+        outside = indices[(indices < 0) | (indices >= len(self._asked))]
+        if len(outside):
+            raise AlodError(
+                f"index {outside[0]}: expected positions from 0 to {len(self._asked) - 1}, images "
+                "of this pool"
+            )
+        return indices
+
+    def _check_asked(self, indices: np.ndarray) -> np.ndarray:
+        indices = self._check_indices(indices)
+        unasked = indices[~self._asked[indices]]
         if len(unasked):
             raise AlodError(
                 f"index {unasked[0]} is not waiting for an answer: expected indices that query() "

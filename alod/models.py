@@ -162,6 +162,74 @@ class ResNet18(nn.Module):
         return embedding, self.head(embedding)
 
 
+class FromTorchvision(nn.Module):
+    """One of torchvision's classifiers, with the user's weights, a new head and its embedding.
+
+    The last linear layer is replaced; what went into it is the embedding. Images are shifted and
+    scaled as ImageNet's, grey ones repeated in three channels.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        For instance ``torchvision.models.mobilenet_v3_small(weights="DEFAULT")``; changed in place.
+    n_classes : int
+        Logits returned, at least 2.
+    image_size : int, optional
+        Height and width to which images are brought, for networks that need a certain size, or
+        were trained at one (224 for most).
+
+    Raises
+    ------
+    AlodError
+        If the network has no linear layer at its end (SqueezeNet), or answers with more than one
+        tensor in training (Inception, GoogLeNet: build them with ``aux_logits=False``).
+
+    Examples
+    --------
+    >>> import torch, torchvision
+    >>> model = FromTorchvision(torchvision.models.resnet18(), n_classes=4)
+    >>> embedding, logits = model.eval()(torch.zeros(2, 1, 32, 32))
+    >>> tuple(embedding.shape), tuple(logits.shape)
+    ((2, 512), (2, 4))
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, n_classes: int, image_size: int | None = None) -> None:
+        super().__init__()
+        check_count("n_classes", n_classes, 2)
+        kind = type(network).__name__
+        layers = [
+            (name, module)
+            for name, module in network.named_modules()
+            if isinstance(module, nn.Linear | nn.Conv2d)
+        ]
+        name, last = layers[-1] if layers else ("", network)
+        if not isinstance(last, nn.Linear):
+            raise AlodError(
+                f"network={kind}: ends in {type(last).__name__}, expected a linear layer; wrap it "
+                "in a module that returns (embedding, logits)"
+            )
+        if getattr(network, "aux_logits", False):
+            raise AlodError(f"network={kind}: answers with several tensors; give aux_logits=False")
+        network.set_submodule(name, nn.Identity())
+        self.body = network
+        self.head = nn.Sequential(nn.Dropout(0.25), nn.Linear(last.in_features, n_classes))
+        self.image_size = image_size
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> Output:
+        """Return the embedding (N, D) and the logits (N, n_classes) of images (N, C, H, W)."""
+        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        if self.image_size is not None:
+            size = (self.image_size, self.image_size)
+            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
+        embedding = self.body(images)
+        return embedding, self.head(embedding)
+
+
 MODELS: dict[str, Callable[[int, int], nn.Module]] = {
     "cnn": CNN,
     "lenet5": LeNet5,

@@ -1,7 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
+import torchvision
 from torch import nn
 
+import alod
 from alod import AlodError, models, training
 
 
@@ -39,3 +43,43 @@ def test_model_without_embedding_is_refused():
     plain = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     with pytest.raises(AlodError, match="expected \\(embedding"):
         models.check_contract(plain, torch.rand(2, 1, 28, 28), 10)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_torchvisions_classifiers_take_part_with_their_weights(name, mini):
+    network = getattr(torchvision.models, name)()
+    kept = {k: v.clone() for k, v in network.state_dict().items() if not k.startswith(("fc", "cl"))}
+    model = models.FromTorchvision(network, 10, image_size=32)
+    assert all((model.body.state_dict()[k] == v).all() for k, v in kept.items())
+    learner = alod.ActiveLearner(mini.images[:60], 10, model=model, steps=1, device="cpu")
+    learner.step(10, lambda indices: mini.targets[indices].numpy())
+    assert learner.embed(mini.images[:3]).shape == (3, model.head[-1].in_features)
+
+
+def test_torchvisions_scaling_is_that_of_imagenet():
+    transform = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    images = torch.rand(2, 3, 16, 16)
+    model = models.FromTorchvision(Flat(), 2).eval()
+    embedding, _ = model(images)
+    torch.testing.assert_close(embedding, transform(images).flatten(1))
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(768, 5)
+
+    def forward(self, images):
+        return self.last(images.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (torchvision.models.squeezenet1_0, "ends in Conv2d, expected a linear layer"),
+        (partial(torchvision.models.googlenet, init_weights=False), "give aux_logits=False"),
+    ],
+)
+def test_torchvision_networks_of_another_build_are_refused(make, told):
+    with pytest.raises(AlodError, match=told):
+        models.FromTorchvision(make(), 4)

@@ -3,16 +3,16 @@ import pytest
 import torch
 
 import alod
-from alod import AlodError, pools
+from alod import AlodError, stress
 
 
 def as_rows(images):
     return {image.tobytes() for image in images.numpy()}
 
 
-@pytest.mark.parametrize("name", pools.NAMES)
+@pytest.mark.parametrize("name", stress.NAMES)
 def test_same_seed_same_pool_and_the_test_set_untouched(mini, name):
-    one, same, other = (pools.make(mini, name, seed) for seed in (3, 3, 4))
+    one, same, other = (stress.make(mini, name, seed) for seed in (3, 3, 4))
     assert torch.equal(one.images, same.images)
     assert torch.equal(one.targets, same.targets)
     assert name == "clean" or not torch.equal(one.images, other.images)
@@ -21,7 +21,7 @@ def test_same_seed_same_pool_and_the_test_set_untouched(mini, name):
 
 
 def test_duplicates_are_three_noisy_copies_each(mini):
-    pool = pools.make(mini, "duplicates")
+    pool = stress.make(mini, "duplicates")
     third = len(mini.images) // 3
     copies = pool.images[: 3 * third].reshape(3, third, -1).float()
     assert torch.equal(pool.targets[:third], pool.targets[third : 2 * third])
@@ -32,7 +32,7 @@ def test_duplicates_are_three_noisy_copies_each(mini):
 
 
 def test_long_tail_is_one_to_fifty():
-    counts = np.bincount(pools.make(alod.load_dataset("mnist_mini"), "long_tail").targets)
+    counts = np.bincount(stress.make(alod.load_dataset("mnist_mini"), "long_tail").targets)
     assert counts.max() / counts.min() == pytest.approx(50, rel=0.05)
     steps = np.diff(np.log(np.sort(counts)))
     assert steps == pytest.approx(np.log(50) / 9, abs=0.1)
@@ -40,7 +40,7 @@ def test_long_tail_is_one_to_fifty():
 
 @pytest.mark.parametrize(("name", "percent"), [("foreign_5", 5), ("foreign_20", 20)])
 def test_foreign_images_come_from_the_other_data_set(mini, name, percent):
-    pool = pools.make(mini, name)
+    pool = stress.make(mini, name)
     strange = pool.targets == -1
     assert len(pool.images) == len(mini.images)
     assert int(strange.sum()) == len(mini.images) * percent // 100
@@ -52,7 +52,7 @@ def test_foreign_images_come_from_the_other_data_set(mini, name, percent):
 
 
 def test_broken_images_keep_their_ink_but_are_no_images_of_the_set(mini):
-    pool = pools.make(mini, "foreign_hard_20")
+    pool = stress.make(mini, "foreign_hard_20")
     broken = pool.images[pool.targets == -1]
     assert len(broken) == len(mini.images) // 5
     # A handful of digits looks the same with its quadrants moved; none does here.
@@ -65,7 +65,7 @@ def test_broken_images_keep_their_ink_but_are_no_images_of_the_set(mini):
 def test_no_foreign_images_are_known_for_the_users_data(mini):
     own = alod.from_arrays(mini.images[:50], mini.targets[:50])
     with pytest.raises(AlodError, match="add your own with target -1"):
-        pools.make(own, "foreign_20")
+        stress.make(own, "foreign_20")
 
 
 def test_a_run_pays_for_foreign_images_and_learns_nothing_from_them(tmp_path, mini):
@@ -73,7 +73,7 @@ def test_a_run_pays_for_foreign_images_and_learns_nothing_from_them(tmp_path, mi
         model="lenet5", strategy="random", pool="foreign_40", budgets=[20, 30, 60], steps=2
     )
     run = alod.run_experiment(config, tmp_path / "run", data=mini)
-    pool = pools.make(mini, "foreign_40", config.seed)
+    pool = stress.make(mini, "foreign_40", config.seed)
     for row in run.history.itertuples():
         asked = np.concatenate([run.asked(r) for r in range(row.round + 1)])
         assert row.n_labeled == config.budgets[row.round] == len(asked)

@@ -1,0 +1,183 @@
+"""Batches as tables: questions go out as CSV, answers come back from any labeling tool."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from alod.errors import AlodError
+from alod.files import refusing, write_atomically
+
+FOREIGN_WORD = "not one of these"
+UNCLEAR_WORD = "cannot tell"
+SKIP_WORD = "skip"
+UNDO_WORD = "undo"
+ANSWERS = (FOREIGN_WORD, UNCLEAR_WORD, SKIP_WORD)
+"""Answers that are no class; no class may have such a name."""
+
+
+def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return class names without the blanks around them, or refuse them.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        At least two, all different, of printable text.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    AlodError
+        If they are not of these, or a name is reserved for an answer that is no class.
+    """
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise AlodError(f"classes={classes!r}: expected a list of names, such as ['cat', 'dog']")
+    names = tuple(name.strip() for name in classes)
+    for name in names:
+        if not name or not name.replace("\u00a0", " ").isprintable():
+            raise AlodError(f"class name {name!r}: expected printable text, not empty")
+        if name.lower() in (*ANSWERS, UNDO_WORD):
+            raise AlodError(f"class name {name!r}: is kept for an answer; choose another")
+        if names.count(name) > 1:
+            raise AlodError(f"class name {name!r} is given twice: expected different names")
+    if len(names) < 2:
+        raise AlodError(f"classes={list(names)!r}: expected at least two class names")
+    return names
+
+
+def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) -> None:
+    """Write a batch to be labeled: a CSV file ``file,label,suggestion``, the labels blank.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced whole or not at all.
+    files : iterable of str
+        Names of the images asked for.
+    suggestions : iterable of str
+        What the classifier takes each for; blank before it has learned.
+
+    Raises
+    ------
+    AlodError
+        If the file cannot be written.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("file", "label", "suggestion"))
+    for file, suggestion in zip(files, suggestions, strict=True):
+        table.writerow((file, "", suggestion))
+    with refusing(path, "give a file in a folder that exists and can be written"):
+        write_atomically(path, text.getvalue())
+
+
+def read_answers(
+    path: Path,
+    files: Mapping[str, int],
+    classes: Sequence[str],
+    broken: Mapping[str, str],
+    root: Path | None = None,
+) -> dict[str, str]:
+    """Read a labeled batch, from whatever tool it comes.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8 text with a header line that names a column ``file`` and a column ``label``, among
+        others, separated by commas, semicolons or tabs. Rows with a blank label are passed over.
+    files : mapping of str to int
+        The images that there are.
+    classes : sequence of str
+        A label is one of these or of :data:`ANSWERS`.
+    broken : mapping of str to str
+        Files that were left out, and why.
+    root : Path, optional
+        The folder of the images: absolute paths below it are understood.
+
+    Returns
+    -------
+    dict of str to str
+        File to answer, in the order of the rows; never empty.
+
+    Raises
+    ------
+    AlodError
+        If any row is wrong; the message names its line, and nothing is taken.
+    """
+    with refusing(path, "expected a CSV file with the columns file and label"):
+        content = Path(path).read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise AlodError(f"{path}: is no UTF-8 text; save it as 'CSV UTF-8'") from None
+    if "\0" in text:
+        raise AlodError(f"{path}: is no text; expected a CSV file with the columns file and label")
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    names = [name.strip().lower() for name in next(rows, [])]
+    for column in ("file", "label"):
+        if names.count(column) != 1:
+            found = ", ".join(names)[:60] or "nothing"
+            raise AlodError(f"{path}: expected one column {column!r} in its first line: {found}")
+    answers: dict[str, str] = {}
+    try:
+        for row in rows:
+            where = f"{path} line {rows.line_num}"
+            if not "".join(row).strip():
+                continue
+            if len(row) != len(names):
+                raise AlodError(f"{where}: has {len(row)} fields, expected {len(names)}")
+            label = row[names.index("label")].strip()
+            if not label:
+                continue
+            file = _known_file(where, row[names.index("file")], files, broken, root)
+            answer = _known_label(where, label, classes)
+            if answers.setdefault(file, answer) != answer:
+                raise AlodError(
+                    f"{where}: {file!r} has two labels, {answers[file]!r} and {label!r}"
+                )
+    except csv.Error as error:
+        raise AlodError(f"{path} line {rows.line_num}: is not CSV ({error})") from None
+    if not answers:
+        raise AlodError(f"{path}: holds no answer; fill in its column 'label'")
+    return answers
+
+
+def _known_file(
+    where: str,
+    given: str,
+    files: Mapping[str, int],
+    broken: Mapping[str, str],
+    root: Path | None,
+) -> str:
+    """Return the name by which an image is known; a path elsewhere is never opened."""
+    below = given.replace("\\", "/").removeprefix("./")
+    if root is not None:
+        below = below.removeprefix(f"{root.as_posix()}/")
+    for name in (given, below):
+        if name in files:
+            return name
+    if below in broken:
+        raise AlodError(f"{where}: file {given!r} was left out ({broken[below]})")
+    close = get_close_matches(below, files, n=1, cutoff=0.8) if len(files) < 100_000 else []
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise AlodError(
+        f"{where}: file {given!r} is no image of this run: expected a path below its image "
+        f"folder{hint}"
+    )
+
+
+def _known_label(where: str, label: str, classes: Sequence[str]) -> str:
+    if label in classes:
+        return label
+    if label.lower() in ANSWERS:
+        return label.lower()
+    close = get_close_matches(label, [*classes, *ANSWERS], n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(map(repr, [*classes[:20], *ANSWERS]))
+    raise AlodError(f"{where}: unknown label {label!r}: expected one of {known}{hint}")

@@ -1,0 +1,150 @@
+"""Answers on disk before anything else happens: an append-only table of what a person said."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alod.errors import AlodError
+from alod.files import refusing
+
+HEADER = "time,file,answer\n"
+
+
+class Journal:
+    """A CSV file ``time,file,answer`` to which rows are only ever added, each fsynced.
+
+    A kill at any moment leaves whole rows and at most one torn tail, which is not read and is cut
+    off before the next row is added; a row counts once its line break is on disk. Several processes
+    may add rows to one file: each holds a lock while it calls :meth:`read_new` and then
+    :meth:`append`.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it appears with the first row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Journal(folder / "labels.csv").append([("a/1.png", "cat"), ("a/2.png", "dog")])
+    >>> Journal(folder / "labels.csv").read_new()
+    [('a/1.png', 'cat'), ('a/2.png', 'dog')]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0  # bytes read or written so far
+        self._line = 0
+
+    def read_new(self) -> list[tuple[str, str]]:
+        """Return the rows that were added since the last call, by whichever process.
+
+        Returns
+        -------
+        list of (str, str)
+            File and answer, in the order written.
+
+        Raises
+        ------
+        AlodError
+            If a line is damaged, or the file has become shorter than what was read of it.
+        """
+        with refusing(self.path, "let it be read, the answers are in it"):
+            if not self.path.exists() and not self._offset:
+                return []
+            with self.path.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._offset:
+                    raise AlodError(
+                        f"{self.path}: was cut or replaced while in use; put the whole file back "
+                        "and open the run again"
+                    )
+                file.seek(self._offset)
+                new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        rows = []
+        for number, line in enumerate(whole.splitlines(), start=self._line + 1):
+            row = self._parse(line, number)
+            if number > 1 and row is not None:
+                rows.append(row)
+        self._offset += len(whole)
+        self._line += whole.count(b"\n")
+        return rows
+
+    def append(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add rows; they are on disk when this returns.
+
+        Parameters
+        ----------
+        rows : iterable of (str, str)
+            File and answer, without line breaks. Call :meth:`read_new` before, so that nobody
+            else's rows are taken for a torn tail.
+
+        Raises
+        ------
+        AlodError
+            If the disk refuses them; none of them is in the file then.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows((now, *row) for row in rows)
+        data = text.getvalue().encode()
+        if not data:
+            return
+        with refusing(self.path, "this answer was not taken; free space or access, answer again"):
+            fresh = not self.path.exists()
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                if not self._offset:
+                    data = HEADER.encode() + data
+                os.ftruncate(handle, self._offset)  # a tail that a kill has torn
+                self._write(handle, data)
+            finally:
+                os.close(handle)
+            if fresh:
+                _sync_folder(self.path.parent)
+        self._offset += len(data)
+        self._line += data.count(b"\n")
+
+    def _write(self, handle: int, data: bytes) -> None:
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(handle, data[written:])
+            os.fsync(handle)
+        except BaseException:
+            # Refused means not taken: half a row must not be found later.
+            os.ftruncate(handle, self._offset)
+            raise
+
+    def _parse(self, line: bytes, number: int) -> tuple[str, str] | None:
+        """Return file and answer; None for an empty line."""
+        if not line.strip():
+            return None
+        try:
+            fields = next(csv.reader([line.decode("utf-8-sig")], strict=True))
+        except (UnicodeDecodeError, csv.Error):
+            fields = []
+        if len(fields) != 3:
+            raise AlodError(
+                f"{self.path} line {number}: expected time,file,answer, found {line[:60]!r}; mend "
+                "or delete that line"
+            )
+        return fields[1], fields[2]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the folder's entry for a new file survive a power cut, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        return
+    finally:
+        os.close(handle)

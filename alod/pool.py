@@ -1,0 +1,302 @@
+"""Many image files as one array on disk: read once, memory-mapped ever after."""
+
+import csv
+import io
+import os
+import stat
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from alod.data import IMAGE_SUFFIXES, from_arrays, read_square
+from alod.errors import AlodError
+from alod.files import refusing, write_atomically
+
+Stamp = tuple[int, int]
+"""What tells that an image has changed: bytes and time of its file, or bytes and checksum."""
+
+# The stamp of a file whose name fits in no line of a table.
+UNNAMEABLE = (-1, -1)
+
+Listing = dict[str, Stamp]
+Reader = Callable[[str], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images of one size, and where each comes from.
+
+    Attributes
+    ----------
+    images : numpy.memmap
+        uint8 (N, C, H, W), read-only; C is 1 if every image is grey, otherwise 3.
+    files : tuple of str
+        The name of each: its path below the folder with forward slashes, or its row number.
+    broken : dict of str to str
+        Files that were left out, and why.
+    """
+
+    images: np.memmap
+    files: tuple[str, ...]
+    broken: dict[str, str]
+
+
+def read_folder(folder: Path, cache: Path, side: int) -> Pool:
+    """Read the image files below a folder, those alone that are new or changed since the last time.
+
+    Parameters
+    ----------
+    folder : Path
+        PNG, JPEG and what else :data:`alod.data.IMAGE_SUFFIXES` lists, nested as deep as one likes,
+        of any size, grey or color; hidden files and folders are passed over. Cropped and resized as
+        :func:`alod.data.from_folder` does.
+    cache : Path
+        A folder of this function's own, which may be deleted at any time.
+    side : int
+        Height and width of the images in pixels.
+
+    Returns
+    -------
+    Pool
+        Sorted by name. Files that cannot be read are in ``broken``, never fatal.
+
+    Raises
+    ------
+    AlodError
+        If the folder is not there or holds no readable image, or the disk is full.
+    """
+    if not folder.is_dir():
+        raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
+    with refusing(folder, "let its files be listed"):
+        listing = dict(sorted(_list_files(folder)))
+    if not listing:
+        formats = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise AlodError(f"image folder {folder} holds no image: expected files ending in {formats}")
+
+    def read(name: str) -> npt.NDArray[np.uint8]:
+        if listing[name] == UNNAMEABLE:
+            raise ValueError("its name holds a line break or is no text; rename it")
+        return read_square(folder / name, side).transpose(2, 0, 1)
+
+    pool = _refresh(listing, read, cache, (3, side, side))
+    if not pool.files:
+        name, reason = next(iter(pool.broken.items()))
+        raise AlodError(
+            f"image folder {folder}: none of its {len(listing)} image files can be read; {name!r}: "
+            f"{reason}"
+        )
+    return pool
+
+
+def read_array(images: npt.ArrayLike, cache: Path) -> Pool:
+    """Copy an array of images to disk, so that a run can go on without it.
+
+    Parameters
+    ----------
+    images : array
+        As :func:`alod.data.from_arrays` takes them.
+    cache : Path
+        A folder of this function's own.
+
+    Returns
+    -------
+    Pool
+        In the array's order, named by row number from ``"0"``.
+
+    Raises
+    ------
+    AlodError
+        If it is no array of images, or the disk is full.
+    """
+    rows = from_arrays(images).images.numpy()
+    listing = {str(i): (row.nbytes, zlib.crc32(row)) for i, row in enumerate(rows)}
+    return _refresh(listing, lambda name: rows[int(name)], cache, rows.shape[1:])
+
+
+def cached(cache: Path) -> Pool | None:
+    """Return what an earlier call read, without looking at where it came from.
+
+    Parameters
+    ----------
+    cache : Path
+        The folder that was given then.
+
+    Returns
+    -------
+    Pool or None
+        None if nothing whole is there.
+    """
+    found = _load(cache)
+    return None if found is None else found[0]
+
+
+def same_images(pool: Pool, images: npt.ArrayLike) -> bool:
+    """Tell whether an array holds the images of a pool, in its order.
+
+    Parameters
+    ----------
+    pool : Pool
+        Read before.
+    images : array
+        As :func:`alod.data.from_arrays` takes them.
+    """
+    rows = from_arrays(images).images.numpy()
+    here = pool.images.shape
+    if len(rows) != here[0] or rows.shape[2:] != here[2:] or here[1] not in (1, rows.shape[1]):
+        return False
+    starts = range(0, len(rows), 1024)
+    return all((rows[i : i + 1024] == pool.images[i : i + 1024]).all() for i in starts)
+
+
+def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
+    """Return an image as the content of a PNG file.
+
+    Parameters
+    ----------
+    image : Image or numpy.ndarray
+        Pillow's, or uint8 (C, H, W); other than 1 or 3 channels are shown as their mean.
+    """
+    if isinstance(image, np.ndarray):
+        plane = image[0] if len(image) == 1 else image.mean(axis=0).astype(np.uint8)
+        image = Image.fromarray(image.transpose(1, 2, 0).copy() if len(image) == 3 else plane)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _list_files(folder: Path) -> Iterator[tuple[str, Stamp]]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.startswith(".") or Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            path = Path(place, name)
+            try:
+                found = path.stat()
+            except OSError:
+                found = path.lstat()  # a link into nowhere: reading it will say so
+            if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
+                name = path.relative_to(folder).as_posix()
+                if {"Cc", "Cs", "Zl", "Zp"} & set(map(unicodedata.category, name)):
+                    yield ascii(name), UNNAMEABLE
+                else:
+                    yield name, (found.st_size, int(found.st_mtime))
+
+
+def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]) -> Pool:
+    """Return the pool that is listed, reading what the cache lacks."""
+    old = _load(cache)
+    if old is not None and old[1] == listing and old[0].images.shape[2:] == shape[1:]:
+        return old[0]
+    # What has the same stamp is copied, in channels as many as are asked for.
+    known: dict[str, np.ndarray] = {}
+    broken: dict[str, str] = {}
+    if old is not None and old[0].images.shape[1:] in (shape, (1, *shape[1:])):
+        pool, stamps = old
+        rows = zip(pool.files, pool.images, strict=True)
+        known = {name: row for name, row in rows if stamps[name] == listing.get(name)}
+        broken = {n: why for n, why in pool.broken.items() if stamps[n] == listing.get(n)}
+
+    def row_of(name: str) -> np.ndarray | str:
+        if name in known:
+            return np.broadcast_to(known[name], shape)
+        try:
+            return np.broadcast_to(read(name), shape)
+        except Exception as error:  # decoders raise whatever they please on a damaged file
+            return (str(error) or type(error).__name__).splitlines()[0]
+
+    with refusing(cache, "free space or access, then open the run again"):
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = cache / ".reading"
+        grey, n_read = True, 0
+        names = [name for name in listing if name not in broken]
+        with temporary.open("wb") as file, ThreadPoolExecutor() as threads:
+            # Streamed in pieces: a million images need not fit in memory.
+            starts = range(0, len(names), 256)
+            for start in tqdm(starts, "reading images", disable=len(names) < 5000):
+                piece = names[start : start + 256]
+                for name, row in zip(piece, threads.map(row_of, piece), strict=True):
+                    if isinstance(row, str):
+                        broken[name] = row
+                        continue
+                    grey = grey and bool((row == row[:1]).all())
+                    file.write(np.ascontiguousarray(row).data)
+                    n_read += 1
+            file.flush()
+            os.fsync(file.fileno())
+        if grey and shape[0] == 3 and n_read:
+            shape = (1, *shape[1:])
+            _keep_first_channel(temporary, (n_read, 3, *shape[1:]))
+        _store(cache, temporary, listing, broken, shape)
+    found = _load(cache)
+    if found is None:
+        raise AlodError(f"{cache}: what was written cannot be read back; is the disk damaged?")
+    return found[0]
+
+
+def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
+    colors = np.memmap(path, np.uint8, "r", shape=shape)
+    thin = path.with_name(".grey")
+    with thin.open("wb") as file:
+        for start in range(0, len(colors), 1024):
+            file.write(np.ascontiguousarray(colors[start : start + 1024, :1]).data)
+        file.flush()
+        os.fsync(file.fileno())
+    thin.replace(path)
+
+
+def _store(
+    cache: Path, rows: Path, listing: Listing, broken: dict[str, str], shape: tuple[int, ...]
+) -> None:
+    """Put rows and their list in place; the list names its rows, so both are of one reading."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("file", "bytes", "stamp", "problem"))
+    for name, stamp in listing.items():
+        table.writerow((name, *stamp, broken.get(name, "")))
+    content = text.getvalue()
+    path = cache / _rows_name(content, shape)
+    rows.replace(path)
+    write_atomically(cache / "files.csv", content)
+    for stale in cache.glob("images-*.u8"):
+        if stale != path:
+            stale.unlink()
+
+
+def _rows_name(content: str, shape: tuple[int, ...]) -> str:
+    digest = sha256(content.encode()).hexdigest()[:16]
+    return f"images-{digest}-{'x'.join(map(str, shape))}.u8"
+
+
+def _load(cache: Path) -> tuple[Pool, Listing] | None:
+    """Return the pool in the cache and what was listed; None if anything is not as it was left."""
+    try:
+        content = (cache / "files.csv").read_text(encoding="utf-8")
+        table = list(csv.DictReader(io.StringIO(content)))
+        (path,) = cache.glob(_rows_name(content, ("*",)))  # type: ignore[arg-type]
+        shape = tuple(int(part) for part in path.stem.split("-")[-1].split("x"))
+        files = tuple(row["file"] for row in table if not row["problem"])
+        broken = {row["file"]: row["problem"] for row in table if row["problem"]}
+        listing = {row["file"]: (int(row["bytes"]), int(row["stamp"])) for row in table}
+        if any(_leaves(name) for name in files) or not files:
+            return None
+        if path.stat().st_size != len(files) * int(np.prod(shape)):
+            return None
+        images = np.memmap(path, np.uint8, "r", shape=(len(files), *shape))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Pool(images, files, broken), listing
+
+
+def _leaves(name: str) -> bool:
+    """Tell whether a name, perhaps of somebody else's making, leads out of its folder."""
+    return name.startswith("/") or ".." in Path(name).parts
