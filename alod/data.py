@@ -624,9 +624,24 @@ def _image_paths(root: Path) -> list[Path]:
 
 
 def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """Read an image file as uint8 (side, side, 3): upright, on white, its central square.
+    """Read an image file: upright, on white, its central square.
 
-    Raises whatever the decoder raises on a file that is no image or a damaged one.
+    Parameters
+    ----------
+    path : Path
+        Of any kind that Pillow reads.
+    side : int
+        Height and width wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (side, side, 3).
+
+    Raises
+    ------
+    Exception
+        Whatever the decoder raises on a file that is no image or a damaged one.
     """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)

@@ -474,7 +474,18 @@ class LabelingRun(ActiveLearner):
 
 @contextmanager
 def lock_run(path: Path) -> Iterator[None]:
-    """Let one process at a time write to a run folder; a killed one lets go."""
+    """Let one process at a time write to a run folder; a killed one lets go.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder, which is there.
+
+    Raises
+    ------
+    AlodError
+        If the folder cannot be written, or another process does not let go.
+    """
     with refusing(path, "give a folder that can be written"):
         lock = FileLock(path / ".lock", timeout=PATIENCE)
         try:

@@ -506,7 +506,7 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        int64, ascending positions in the pool: all of them where nothing foreign is known; if
+        int64 (K,), ascending positions in the pool: all of them where nothing foreign is known; if
         fewer than `k` images pass, the `k` that are least like a foreign one.
     """
     if len(view.foreign_embeddings) == 0:

@@ -23,7 +23,7 @@ STRANGERS = {
 }
 
 
-def duplicates(data: Dataset, rng: Generator) -> Dataset:
+def _duplicates(data: Dataset, rng: Generator) -> Dataset:
     """Take a third of the images, each three times with its own noise of spread 16 of 255."""
     rows = np.tile(rng.permutation(len(data.images))[: len(data.images) // COPIES], COPIES)
     images = data.images[rows].numpy()
@@ -34,7 +34,7 @@ def duplicates(data: Dataset, rng: Generator) -> Dataset:
     return replace(data, images=torch.from_numpy(images), targets=data.targets[rows])
 
 
-def long_tail(data: Dataset, rng: Generator) -> Dataset:
+def _long_tail(data: Dataset, rng: Generator) -> Dataset:
     """Thin out the classes, geometrically and in random order, until the rarest has a fiftieth."""
     n_classes = len(data.classes)
     shares = IMBALANCE ** (-rng.permutation(n_classes) / (n_classes - 1))
@@ -46,7 +46,7 @@ def long_tail(data: Dataset, rng: Generator) -> Dataset:
     return _rows(data, rng.permutation(np.concatenate(rows)))
 
 
-def foreign(data: Dataset, rng: Generator, percent: int) -> Dataset:
+def _foreign(data: Dataset, rng: Generator, percent: int) -> Dataset:
     """Put `percent` % of images of the other data set (digits among clothes) in place of as many.
 
     Their target is -1, which is what the oracle answers.
@@ -55,7 +55,7 @@ def foreign(data: Dataset, rng: Generator, percent: int) -> Dataset:
     return _mixed(data, strangers, percent, rng)
 
 
-def foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
+def _foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
     """Put `percent` % of broken images of the same kind in place of as many.
 
     Half of them are images whose four quadrants have changed places, half are the brighter of two
@@ -71,12 +71,12 @@ def foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
 
 
 POOLS: dict[str, Callable[[Dataset, Generator], Dataset]] = {
-    "duplicates": duplicates,
-    "long_tail": long_tail,
-    "foreign_5": partial(foreign, percent=5),
-    "foreign_20": partial(foreign, percent=20),
-    "foreign_40": partial(foreign, percent=40),
-    "foreign_hard_20": partial(foreign_hard, percent=20),
+    "duplicates": _duplicates,
+    "long_tail": _long_tail,
+    "foreign_5": partial(_foreign, percent=5),
+    "foreign_20": partial(_foreign, percent=20),
+    "foreign_40": partial(_foreign, percent=40),
+    "foreign_hard_20": partial(_foreign_hard, percent=20),
 }
 NAMES = ("clean", *POOLS)
 
@@ -93,8 +93,8 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
         ``clean``; ``duplicates``: a third of the images, each three times with noise;
         ``long_tail``: the rarest class has a fiftieth of the images of the commonest;
         ``foreign_5``, ``foreign_20``, ``foreign_40``: so many percent of the pool come from the
-        other data set; ``foreign_hard_20``: are broken images of the same kind (see
-        :func:`foreign_hard`).
+        other data set; ``foreign_hard_20``: are broken images of the same kind, half of them with
+        their quadrants in other places, half two images laid over each other.
     seed : int
         Same seed, same pool.
 

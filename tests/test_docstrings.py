@@ -35,6 +35,12 @@ TOLD_ELSEWHERE = {
     "alod.training.parameter_count": "alod.training.fit",
     "alod.training.seeded": "alod.training.fit",
     "alod.training.to_float": "alod.training.fit",
+    "alod.models.FromTorchvision.forward": "alod.models.FromTorchvision",
+    # They do what the learner's do, and write it down.
+    **{
+        f"alod.labeling.LabelingRun.{name}": f"alod.learner.ActiveLearner.{name}"
+        for name in ("teach", "skip", "undo", "load")
+    },
     # Its images are those that the learner was made of.
     "alod.learner.ActiveLearner.load": "alod.learner.ActiveLearner",
 }
