@@ -470,3 +470,11 @@ def test_unreadable_run_is_named(runs):
     (runs / "random0" / "history.csv").write_text("")
     with pytest.raises(AlodError, match="random0: unreadable"):
         sweep.tidy([runs])
+
+
+EXPERIMENTS = Path(__file__).parents[1] / "book" / "experiments"
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_experiment_file_of_the_book_can_be_read(path):
+    assert sweep.load_configs(path)
