@@ -155,7 +155,13 @@ def _index(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a batch; exit 2 with one line on bad input, 1 if a chapter failed."""
+    """Run a batch; exit 2 with one line on bad input, 1 if a chapter failed.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line's by default.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m alod.batch", description="Run a chapter over a grid of parameters."
     )
