@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The command line's by default.
+        Those of the command line by default.
     """
     parser = argparse.ArgumentParser(
         prog="python -m alod.batch", description="Run a chapter over a grid of parameters."
