@@ -162,7 +162,8 @@
       if (number === null) hide();
       else show(map, number);
     });
-    figure.on("plotly_unhover", hide);
+    // Only its own: a finger on another map leaves this one, too, and later.
+    figure.on("plotly_unhover", () => map.card.hidden || hide());
     // A tap says so too, without any change: keep what is shown, at its place.
     figure.on("plotly_relayout", () => map.card.hidden || show(map, map.shown));
     // Two maps of one moment share the batch below them.

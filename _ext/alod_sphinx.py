@@ -75,6 +75,16 @@ def share_sheets(
     context["body"] = SHEET.sub(as_file, body)
 
 
+def mend_citations(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Take a role from the list of references that its entries, by their own roles, contradict."""
+    body = context.get("body", "")
+    context["body"] = body.replace(
+        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    )
+
+
 def drop_thebe(
     _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
 ) -> None:
@@ -95,5 +105,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", copy_scripts)
     app.connect("html-page-context", add_plotly)
     app.connect("html-page-context", share_sheets)
+    app.connect("html-page-context", mend_citations)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
