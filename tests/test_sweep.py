@@ -262,25 +262,21 @@ def test_killed_sweep_goes_on_where_it_was(tmp_path, file, alone):
     assert not list(out.glob("*.tries"))
 
 
-def test_interrupted_sweep_says_so_and_exits_130(tmp_path, file, capsys):
+def test_interrupted_sweep_says_so_and_exits_130(tmp_path, file):
     out = tmp_path / "out"
-
-    def press_ctrl_c():
-        wait_for(lambda: any(out.glob("*/checkpoint.pt")))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    user = threading.Thread(target=press_ctrl_c)
-    # A test run in parallel ignores Ctrl-C; a user's shell does not.
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        user.start()
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["sweep", str(file), "--out", str(out), "--jobs", "1"])
-        user.join()
-    finally:
-        signal.signal(signal.SIGINT, ignored)
-    assert stop.value.code == 130
-    assert "alod: interrupted" in capsys.readouterr().err
+    command = [sys.executable, "-m", "alod.cli", "sweep", str(file), "--out", str(out)]
+    user = subprocess.Popen(
+        [*command, "--jobs", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in parallel ignores Ctrl-C; a user's shell does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: any(out.glob("*/checkpoint.pt")))
+    user.send_signal(signal.SIGINT)
+    _, told = user.communicate(timeout=60)
+    assert user.returncode == 130
+    assert "alod: interrupted" in told
     assert sweep.find_runs([out])[1]
 
 
