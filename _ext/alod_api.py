@@ -45,6 +45,7 @@ TAUGHT = {
     "projection": "book/embeddings",
     "provenance": "book/reproduce",
     "strategies": "book/how_it_works",
+    "stress": "book/reproduce",
     "sweep": "book/reproduce",
     "training": "book/model_comparison",
 }
