@@ -270,7 +270,7 @@ def embedding_map(
         Round in which each image was asked for, 0 being the initial set, -1 where it never was. The
         last batch that the map marks as outliers, else the initial set, is shown below it.
     scores : array-like of float (N,), optional
-        Outlier score of each image, NaN where there is none; for the cards of `images`.
+        Outlier score of each image, NaN where there is none; for the cards of the images.
 
     Returns
     -------

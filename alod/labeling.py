@@ -63,7 +63,7 @@ class Settings:
     strategy : str
         A name in :data:`alod.strategies.STRATEGIES`, or ``"given"`` for the user's own function.
     strategy_params, initial, training_mode, steps, batch_size, learning_rate, augment, seed
-        As :class:`alod.ActiveLearner` takes them.
+        As :class:`alod.learner.ActiveLearner` takes them.
     """
 
     classes: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Settings:
 
     @property
     def of_learner(self) -> dict[str, Any]:
-        """Those of an :class:`alod.ActiveLearner`, less model and strategy."""
+        """Those of an :class:`alod.learner.ActiveLearner`, less model and strategy."""
         ours = {"classes", "image_size", "folders_are_classes", "audit", "model", "strategy"}
         return {name: value for name, value in asdict(self).items() if name not in ours}
 
@@ -91,26 +91,26 @@ class Settings:
 class LabelingRun(ActiveLearner):
     """An active learner that lives in a run folder; :func:`open_run` makes it.
 
-    It does what :class:`alod.ActiveLearner` does, and besides: answers are in ``labels.csv``, on
+    It does what :class:`alod.learner.ActiveLearner` does, and besides: answers are in ``labels.csv``, on
     disk, before :meth:`teach`, :meth:`skip` or :meth:`undo` returns; answers that another process
     has written meanwhile are taken in at each call; after :meth:`fit` the weights are in
     ``checkpoint.pt`` and a row is added to ``history.csv``.
 
     Attributes
     ----------
-    folder : Path
+    folder : pathlib.Path
         The run folder.
     settings : Settings
         How the run was made.
-    root : Path or None
+    root : pathlib.Path or None
         The image folder; None for an array.
     files : tuple of str
         The name of each image: its path below the image folder, or its row in the array.
-    broken : dict of str to str
+    broken : dict of str
         Image files that were left out, and why.
     gone : set of str
         Images with an answer that are not there any more.
-    history : DataFrame
+    history : pandas.DataFrame
         A row for each fit, columns :data:`alod.monitoring.HISTORY`.
     """
 
@@ -177,7 +177,7 @@ class LabelingRun(ActiveLearner):
         return self._fitted and self._learned == self._checksum()
 
     def select(self, k: int) -> Selection:
-        """Ask as :meth:`alod.ActiveLearner.select` does, for images of the audit set, too.
+        """Ask as :meth:`alod.learner.ActiveLearner.select` does, for images of the audit set, too.
 
         Parameters
         ----------
@@ -212,19 +212,19 @@ class LabelingRun(ActiveLearner):
     def teach(
         self, indices: np.ndarray, labels: np.ndarray | Tensor, *, unasked: bool = False
     ) -> None:
-        """Take answers as :meth:`alod.ActiveLearner.teach` does; they are on disk then."""
+        """Take answers as :meth:`alod.learner.ActiveLearner.teach` does; they are on disk then."""
         with self._locked():
             self._sync()
             super().teach(indices, labels, unasked=unasked)
 
     def skip(self, indices: np.ndarray, *, unclear: bool = False) -> None:
-        """Skip images as :meth:`alod.ActiveLearner.skip` does; that is on disk then."""
+        """Skip images as :meth:`alod.learner.ActiveLearner.skip` does; that is on disk then."""
         with self._locked():
             self._sync()
             super().skip(indices, unclear=unclear)
 
     def undo(self, indices: np.ndarray) -> None:
-        """Take answers back as :meth:`alod.ActiveLearner.undo` does; that is on disk then."""
+        """Take answers back as :meth:`alod.learner.ActiveLearner.undo` does; that is on disk then."""
         with self._locked():
             self._sync()
             super().undo(indices)
@@ -277,7 +277,7 @@ class LabelingRun(ActiveLearner):
         write_batch(Path(path), [self.files[i] for i in indices], suggestions)
 
     def fit(self) -> None:
-        """Update the classifier as :meth:`alod.ActiveLearner.fit` does, and keep it on disk."""
+        """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it on disk."""
         with self._locked():
             self._sync()
         before = monitoring.predictions(self) if self._fitted else None

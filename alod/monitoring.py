@@ -24,7 +24,7 @@ HISTORY = (
     "audit_right",
     "audit_answered",
 )
-"""The columns of a history: one row for each time the classifier has learned."""
+"""The columns of a history, which has one row for each time the classifier has learned."""
 
 
 def observe(

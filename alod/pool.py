@@ -22,7 +22,7 @@ from alod.errors import AlodError
 from alod.files import refusing, write_atomically
 
 Stamp = tuple[int, int]
-"""What tells that an image has changed: bytes and time of its file, or bytes and checksum."""
+"""What tells that an image has changed, bytes and time of its file or bytes and checksum."""
 
 # The stamp of a file whose name fits in no line of a table.
 UNNAMEABLE = (-1, -1)
@@ -41,7 +41,7 @@ class Pool:
         uint8 (N, C, H, W), read-only; C is 1 if every image is grey, otherwise 3.
     files : tuple of str
         The name of each: its path below the folder with forward slashes, or its row number.
-    broken : dict of str to str
+    broken : dict of str
         Files that were left out, and why.
     """
 

@@ -88,7 +88,7 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
     ----------
     data : Dataset
         Every target known; for ``foreign_5``, ``foreign_20`` and ``foreign_40`` one of the four
-        data sets that :func:`alod.load_dataset` knows.
+        data sets that :func:`alod.data.load_dataset` knows.
     name : str
         ``clean``; ``duplicates``: a third of the images, each three times with noise;
         ``long_tail``: the rarest class has a fiftieth of the images of the commonest;
