@@ -91,10 +91,10 @@ class Settings:
 class LabelingRun(ActiveLearner):
     """An active learner that lives in a run folder; :func:`open_run` makes it.
 
-    It does what :class:`alod.learner.ActiveLearner` does, and besides: answers are in ``labels.csv``, on
-    disk, before :meth:`teach`, :meth:`skip` or :meth:`undo` returns; answers that another process
-    has written meanwhile are taken in at each call; after :meth:`fit` the weights are in
-    ``checkpoint.pt`` and a row is added to ``history.csv``.
+    It does what :class:`alod.learner.ActiveLearner` does, and besides: answers are in
+    ``labels.csv``, on disk, before :meth:`teach`, :meth:`skip` or :meth:`undo` returns; answers
+    that another process has written meanwhile are taken in at each call; after :meth:`fit` the
+    weights are in ``checkpoint.pt`` and a row is added to ``history.csv``.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class LabelingRun(ActiveLearner):
             super().skip(indices, unclear=unclear)
 
     def undo(self, indices: np.ndarray) -> None:
-        """Take answers back as :meth:`alod.learner.ActiveLearner.undo` does; that is on disk then."""
+        """Take answers back as :meth:`alod.learner.ActiveLearner.undo` does, on disk then."""
         with self._locked():
             self._sync()
             super().undo(indices)
@@ -277,7 +277,7 @@ class LabelingRun(ActiveLearner):
         write_batch(Path(path), [self.files[i] for i in indices], suggestions)
 
     def fit(self) -> None:
-        """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it on disk."""
+        """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it."""
         with self._locked():
             self._sync()
         before = monitoring.predictions(self) if self._fitted else None
