@@ -123,7 +123,8 @@ def as_tensor(images: Images) -> Tensor:
     if not isinstance(images, np.ndarray):
         return images
     rows = torch.from_numpy(np.array(images))
-    if isinstance(images, np.memmap) and images.mode in ("r", "r+", "w+"):
+    shared = isinstance(images, np.memmap) and images.mode in ("r", "r+", "w+")
+    if shared and hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
         # Pages that were read count as this process's memory until it gives them back.
         images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
     return rows

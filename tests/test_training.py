@@ -1,4 +1,5 @@
 import copy
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,13 @@ def test_a_memory_mapped_pool_gives_its_pages_back(tmp_path):
     if str(tmp_path) in smaps:
         resident = int(smaps.split(str(tmp_path))[1].split("Rss:")[1].split()[0])
         assert resident < 1_000  # kB, of 15,680
+
+
+def test_a_mapped_pool_is_read_where_pages_cannot_be_given_back(tmp_path, monkeypatch):
+    monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)  # as on Windows
+    (tmp_path / "pool").write_bytes(bytes([5]) * 10 * 28 * 28)
+    mapped = np.memmap(tmp_path / "pool", np.uint8, "r", shape=(10, 1, 28, 28))
+    assert int(training.as_tensor(mapped).min()) == 5
 
 
 def test_what_is_changed_in_a_private_map_stays_changed(tmp_path):
