@@ -36,7 +36,7 @@ HELP = {
     "model": "cnn, lenet5 or resnet18.",
     "strategy": "How to choose what to ask: outlier, margin, random, …",
     "strategy_params": "The strategy's own parameters, a JSON object.",
-    "initial": "How to choose the first set: kmeans, herding or random.",
+    "initial": "The first set: kmeans, herding, maxherding, typiclust, kcenter or random.",
     "n_initial": "Labels in the first set.",
     "n_query": "Labels bought in each round.",
     "rounds": "Rounds after the first set.",

@@ -22,6 +22,9 @@ from alod.files import write_atomically
 from alod.learner import ActiveLearner
 from alod.provenance import provenance
 
+SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
+"""Columns of every table; what else differs between its runs follows them."""
+
 OnRound = Callable[[dict[str, float]], None]
 
 
@@ -213,9 +216,7 @@ class Run:
     @property
     def curve(self) -> pd.DataFrame:
         """The history with the columns that tell runs apart, ready to be stacked with others'."""
-        keys = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool"]
-        keys.append("seed")
-        told = {key: getattr(self.config, key) for key in keys}
+        told = {key: getattr(self.config, key) for key in (*SETTINGS, "seed")}
         return pd.DataFrame({**told, **self.history})
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -143,24 +144,14 @@ def _mixed(data: Dataset, strangers: Tensor, percent: int, rng: Generator) -> Da
 
 
 def _quadrants_shuffled(images: Tensor, rng: Generator) -> Tensor:
-    """Rotate the four quadrants' places by one, two or three."""
-    half_h, half_w = images.shape[-2] // 2, images.shape[-1] // 2
-    top, bottom = images[..., :half_h, :], images[..., half_h : 2 * half_h, :]
-    # Clockwise, so that each neighbor moves on.
-    quadrants = torch.stack(
-        [
-            top[..., :half_w],
-            top[..., half_w : 2 * half_w],
-            bottom[..., half_w : 2 * half_w],
-            bottom[..., :half_w],
-        ]
-    )
-    turn = torch.as_tensor(rng.integers(1, 4, size=len(images)))
-    places = (torch.arange(4)[:, None] + turn) % 4
-    moved = quadrants[places, torch.arange(len(images))]
+    """Put the four quadrants into other places, for each image in an order of its own."""
+    n, channels, height, width = images.shape
+    h, w = height // 2, width // 2
+    whole = images[..., : 2 * h, : 2 * w].reshape(n, channels, 2, h, 2, w)
+    quadrants = whole.permute(0, 2, 4, 1, 3, 5).reshape(n, 4, channels, h, w)
+    others = np.array(list(permutations(range(4)))[1:])  # the first leaves all where they are
+    places = others[rng.integers(len(others), size=n)]
+    moved = quadrants[np.arange(n)[:, None], places].reshape(n, 2, 2, channels, h, w)
     result = images.clone()
-    result[..., :half_h, :half_w] = moved[0]
-    result[..., :half_h, half_w : 2 * half_w] = moved[1]
-    result[..., half_h : 2 * half_h, half_w : 2 * half_w] = moved[2]
-    result[..., half_h : 2 * half_h, :half_w] = moved[3]
+    result[..., : 2 * h, : 2 * w] = moved.permute(0, 3, 1, 4, 2, 5).reshape(n, channels, 2 * h, -1)
     return result

@@ -19,6 +19,7 @@ from alod import evaluation
 from alod.data import DATASETS, load_dataset
 from alod.errors import AlodError, check_count, check_name
 from alod.experiment import (
+    SETTINGS,
     ExperimentConfig,
     Run,
     check_data,
@@ -29,8 +30,6 @@ from alod.experiment import (
 from alod.files import write_atomically
 
 FIELDS = [f.name for f in fields(ExperimentConfig)]
-SETTINGS = ["dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool"]
-"""Columns of every table; what else differs between its runs follows them."""
 TRIES = 3
 """How often the process of a run may die under it; one less than Dask allows a task."""
 CONNECT_SECONDS = 10
@@ -416,9 +415,9 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per run and round, sorted: the columns :data:`SETTINGS`, each other field in which
-        the configs of one data set and model differ (``strategy_params`` and ``budgets`` as JSON),
-        ``seed``, and those of ``Run.history``.
+        One row per run and round, sorted: the columns :data:`alod.experiment.SETTINGS`, each other
+        field in which the configs of one data set and model differ (``strategy_params`` and
+        ``budgets`` as JSON), ``seed``, and those of ``Run.history``.
 
     Raises
     ------
