@@ -313,6 +313,147 @@ def rank_strategies(
     return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
 
 
+def gains(
+    curves: pd.DataFrame,
+    reference: str = "random",
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Sequence[str] = SETTING,
+) -> pd.DataFrame:
+    """Measure what each strategy gains over one of them within each setting, paired by seed.
+
+    Parameters
+    ----------
+    curves, metric, compare, setting
+        As in `areas`. Each pair is compared on the seeds that both have, over the budgets that all
+        runs of the setting cover.
+    reference : str
+        The value of `compare` that the others are measured against.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting and strategy but the reference, best first within a setting: the columns
+        in `setting`, `compare`, ``n_seeds, mean_difference`` (in units of the metric), ``low,
+        high`` (95 % interval of the paired t-test, not corrected), ``p_value, p_holm`` (corrected
+        over the strategies of the setting).
+
+    Raises
+    ------
+    AlodError
+        If the reference is missing in a setting or shares fewer than two seeds with another.
+    """
+    table = areas(curves, metric, compare, setting)
+    results = []
+    for _, of_setting in table.groupby(list(setting), sort=False, observed=True):
+        scores = of_setting.pivot_table(index="seed", columns=compare, values=metric, observed=True)
+        values = of_setting[list(setting)].iloc[0].to_dict()
+        where = " ".join(map(str, values.values()))
+        if reference not in scores:
+            raise AlodError(f"no runs of {reference} in {where}: run it or take another reference")
+        rows = []
+        for name in scores.columns.drop(reference):
+            pair = scores[[name, reference]].dropna()
+            _check_paired(pair, where)
+            rows.append(values | {compare: name} | _paired_test(pair, name, reference))
+        found = pd.DataFrame(rows).drop(columns=["first", "second"])
+        found["p_holm"] = holm(found["p_value"])
+        results.append(found.sort_values("mean_difference", ascending=False, kind="stable"))
+    return pd.concat(results, ignore_index=True)
+
+
+def common_seeds(
+    curves: pd.DataFrame, compare: str = "strategy", setting: Sequence[str] = SETTING
+) -> pd.DataFrame:
+    """Keep the runs whose seed every strategy of their setting has, so that all are paired.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: the columns in `setting`, `compare` and ``seed``.
+    compare, setting
+        As in `areas`.
+
+    Returns
+    -------
+    DataFrame
+        The rows kept, in their order.
+
+    Raises
+    ------
+    AlodError
+        If columns are missing, or a setting has no seed in common.
+    """
+    _check_columns(curves, [*setting, compare, "seed"])
+    by = list(setting)
+    everyone = curves.groupby(by, observed=True)[compare].transform("nunique")
+    present = curves.groupby([*by, "seed"], observed=True)[compare].transform("nunique")
+    kept = curves[present == everyone]
+    settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
+    if left < settings:
+        raise AlodError(
+            f"{settings - left} of {settings} settings have no seed that every {compare} has; run "
+            "the missing ones"
+        )
+    return kept
+
+
+def targets(
+    curves: pd.DataFrame,
+    accuracies: Sequence[float],
+    by: Sequence[str] = (*SETTING, "strategy"),
+) -> pd.DataFrame:
+    """Measure how many labels each strategy needs for some accuracies.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: the columns in `by`, ``seed, n_labeled, test_accuracy``.
+    accuracies : sequence of float
+        Test accuracies to reach, in [0, 1].
+    by : sequence of str
+        What distinguishes the strategies.
+
+    Returns
+    -------
+    DataFrame
+        One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
+        n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
+        as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
+        range of those that did).
+
+    Raises
+    ------
+    AlodError
+        If columns are missing, a curve is malformed, or a target is not an accuracy.
+    """
+    _check_columns(curves, [*by, "seed", "n_labeled", "test_accuracy"])
+    _check_one_row_each(curves, [*by, "seed", "n_labeled"])
+    rows = []
+    for key, own in curves.groupby(list(by), sort=False, observed=True):
+        runs = [run.sort_values("n_labeled") for _, run in own.groupby("seed")]
+        for accuracy in accuracies:
+            needed = np.array(
+                [labels_to_target(r["n_labeled"], r["test_accuracy"], accuracy) for r in runs]
+            )
+            there = needed[np.isfinite(needed)]
+            # Sorted, what never got there comes last.
+            middle = float(np.median(np.nan_to_num(needed, nan=np.inf)))
+            rows.append(
+                (
+                    *key,
+                    accuracy,
+                    len(runs),
+                    len(there),
+                    middle if np.isfinite(middle) else float("nan"),
+                    there.min() if len(there) else float("nan"),
+                    there.max() if len(there) else float("nan"),
+                )
+            )
+    told = ["accuracy", "n_seeds", "n_reached", "labels_median", "labels_low", "labels_high"]
+    return pd.DataFrame(rows, columns=[*by, *told])
+
+
 def border_share(
     embeddings: ArrayLike, targets: ArrayLike, indices: ArrayLike, n_neighbors: int = 10
 ) -> float:

@@ -759,6 +759,80 @@ def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
     )
 
 
+def gains(
+    table: pd.DataFrame, by: str = "strategy", title: str = "", reference: str = "random"
+) -> go.Figure:
+    """Draw what each strategy gains over a reference, with the interval of the paired test.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One setting of what `alod.evaluation.gains` returns.
+    by : str
+        The column that names the strategies.
+    title : str
+        The finding in one sentence.
+    reference : str
+        What they are measured against, for the words under the title.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    AlodError
+        If columns are missing or a strategy has two rows (two settings).
+    """
+    _check_columns(table, [by, "n_seeds", "mean_difference", "low", "high", "p_holm"])
+    _check_single(table, [by])
+    ordered = table.sort_values("mean_difference", ascending=False)
+    colors = _colors(ordered[by])
+    fig = go.Figure()
+    for row in ordered.to_dict("records"):
+        points = {key: 100 * row[key] for key in ("mean_difference", "low", "high")}
+        fig.add_trace(
+            go.Scatter(
+                x=[points["mean_difference"]],
+                y=[_display(row[by])],
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [points["high"] - points["mean_difference"]],
+                    "arrayminus": [points["mean_difference"] - points["low"]],
+                    "thickness": 2,
+                    "width": 5,
+                },
+                mode="markers",
+                marker={"size": 10, "color": colors[row[by]]},
+                name=_display(row[by]),
+                hovertemplate=(
+                    f"%{{y}}: %{{x:+.2f}} points, 95 % {points['low']:+.2f} to "
+                    f"{points['high']:+.2f}<br>p = {row['p_holm']:.3g}, Holm; "
+                    f"{row['n_seeds']} seeds<extra></extra>"
+                ),
+            )
+        )
+    fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
+    names = [_display(name) for name in ordered[by]]
+    fig.update_xaxes(title_text=f"points of accuracy above {_display(reference)}")
+    fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1])
+    told = ", ".join(
+        f"{_display(row[by])} {100 * row['mean_difference']:+.1f}"
+        for row in ordered.to_dict("records")
+    )
+    return _finish(
+        fig,
+        title,
+        f"Gain over {_display(reference)} in points: {told}.",
+        130 + 26 * len(names),
+        note=f"Mean height of the learning curve over log-labels, minus that of "
+        f"{_display(reference)} with the same seed; mean and 95 % interval of "
+        f"{_span(ordered['n_seeds'])} seeds.",
+        legend=False,
+    )
+
+
 def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -> go.Figure:
     """Draw which strategies beat which: color is the difference, a number means it is tested.
 

@@ -479,9 +479,10 @@ def max_herding(
 
     A point is covered by the greatest of its kernels exp(-gamma × squared distance) to what is
     covered or taken; coverage is the weighted mean over all, for which at most 10,000 of them
-    stand, drawn by weight. Greedy, so within 1 - 1/e of the best there is. Source: Bae, Noh &
-    Sutherland 2024, "Generalized coverage for more robust low-budget active learning"; the weights
-    are ours.
+    stand, drawn by weight. Greedy, so within 1 - 1/e of the best there is. Sources: Bae, Noh &
+    Sutherland 2024, "Generalized coverage for more robust low-budget active learning"; with
+    weights, Bae, Oliveira & Sutherland 2025, "Uncertainty herding: one active learning method for
+    all label budgets".
 
     Parameters
     ----------

@@ -9,12 +9,15 @@ from alod import AlodError, evaluation
 from alod.evaluation import (
     area_under_curve,
     areas,
+    common_seeds,
     compare_strategies,
+    gains,
     holm,
     labels_to_target,
     published_curves,
     rank_strategies,
     summarize,
+    targets,
 )
 
 BUDGETS = [50, 100, 200, 400]
@@ -158,6 +161,44 @@ def test_ranks_are_averaged_across_settings():
     ranks = rank_strategies(pd.concat([curves, swapped.assign(model="cnn")])).set_index("strategy")
     assert ranks["mean_rank"].to_dict() == {"random": 2, "margin": 2, "outlier": 2}
     assert rank_strategies(curves)["strategy"].tolist() == ["outlier", "margin", "random"]
+
+
+def test_gains_equal_a_t_test_on_the_seeds_that_both_have():
+    curves = make_curves(seeds=range(6))
+    curves = curves[(curves["strategy"] != "margin") | (curves["seed"] < 4)]
+    found = gains(curves).set_index("strategy")
+    assert list(found.index) == ["outlier", "margin"] and list(found["n_seeds"]) == [6, 4]
+    scores = areas(curves).pivot_table(index="seed", columns="strategy", values="auc")
+    expected = stats.ttest_1samp((scores["margin"] - scores["random"]).dropna(), 0)
+    low, high = expected.confidence_interval(0.95)
+    own = found.loc["margin"]
+    assert own["p_value"] == pytest.approx(expected.pvalue)
+    assert (own["low"], own["high"]) == (pytest.approx(low), pytest.approx(high))
+    assert found["p_holm"].tolist() == pytest.approx(holm(found["p_value"]).tolist())
+
+
+def test_seeds_in_common_leave_out_what_is_not_paired():
+    curves = make_curves(seeds=range(6), models=("lenet5", "cnn"))
+    curves = curves[(curves["strategy"] != "margin") | (curves["seed"] < 4)]
+    assert set(common_seeds(curves)["seed"]) == {0, 1, 2, 3}
+    curves = curves[(curves["model"] == "cnn") | (curves["strategy"] != "margin")]
+    kept = common_seeds(curves)
+    assert kept[kept["model"] == "lenet5"]["seed"].nunique() == 6
+    assert kept[kept["model"] == "cnn"]["seed"].nunique() == 4
+    compare_strategies(kept)  # takes paired seeds only
+
+
+def test_targets_count_the_seeds_that_get_there():
+    heights = {0: [0.5, 0.6, 0.8, 0.9], 1: [0.5, 0.8, 0.9, 0.9], 2: [0.5, 0.6, 0.6, 0.6]}
+    curves = make_curves(("random",), heights).sort_values(["seed", "n_labeled"])
+    curves["test_accuracy"] = np.concatenate(list(heights.values()))
+    at_80, at_90 = targets(curves, [0.8, 0.9]).to_dict("records")
+    assert (at_80["n_seeds"], at_80["n_reached"]) == (3, 2)
+    assert (at_80["labels_median"], at_80["labels_low"], at_80["labels_high"]) == (200, 100, 200)
+    assert at_90["labels_median"] == 400
+    two_lost = curves.assign(test_accuracy=curves["test_accuracy"].where(curves["seed"] == 0, 0.1))
+    lost = targets(two_lost, [0.8]).iloc[0]
+    assert lost["n_reached"] == 1 and np.isnan(lost["labels_median"]) and lost["labels_low"] == 200
 
 
 def test_published_curves_are_the_originals():

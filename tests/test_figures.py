@@ -9,6 +9,7 @@ from PIL import Image
 
 from alod import AlodError, figures
 from alod.evaluation import compare_strategies, published_curves, summarize
+from alod.evaluation import gains as measure_gains
 
 BUDGETS = [50, 100, 200, 400]
 CLASSES = ["shirt", "coat", "bag"]
@@ -74,6 +75,7 @@ def every_figure():
         "seconds_per_round": figures.seconds_per_round(history, title),
         "distribution_match": figures.distribution_match(percentiles, title),
         "pairwise_matrix": figures.pairwise_matrix(make_tests(), title),
+        "gains": figures.gains(measure_gains(make_curves()), title=title),
     }
 
 
@@ -113,7 +115,8 @@ def test_axes_are_labeled(name):
         assert (layout.xaxis2.title.text, layout.yaxis2.title.text) == ("labels", "test accuracy")
     else:
         assert layout.xaxis.title.text
-        assert layout.yaxis.title.text or name in ("per_class_accuracy", "distribution_match")
+        named_by_categories = ("per_class_accuracy", "distribution_match", "gains")
+        assert layout.yaxis.title.text or name in named_by_categories
 
 
 def test_colors_are_legible_on_white_and_on_near_black():
@@ -345,6 +348,17 @@ def test_the_pairwise_matrix_numbers_significant_differences_only():
         ("random", "outlier", "4.0"),
         ("outlier", "random", "4.0"),
     }
+
+
+def test_gains_are_drawn_with_their_interval_the_best_on_top():
+    table = measure_gains(make_curves())
+    fig = figures.gains(table)
+    for trace, row in zip(fig.data, table.to_dict("records"), strict=True):
+        assert trace.x[0] == pytest.approx(100 * row["mean_difference"])
+        assert trace.x[0] + trace.error_x.array[0] == pytest.approx(100 * row["high"])
+        assert trace.x[0] - trace.error_x.arrayminus[0] == pytest.approx(100 * row["low"])
+    assert list(fig.layout.yaxis.categoryarray) == ["margin", "outlier"]  # from the bottom up
+    assert "4 seeds" in fig.layout.title.text.replace("<br>", " ")
 
 
 def test_bars_are_the_seconds_of_the_history():
