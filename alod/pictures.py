@@ -1,7 +1,8 @@
 """Pictures of runs, as the chapters show them: what the library computed, handed to the figures."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from alod.errors import check_name
 if TYPE_CHECKING:
     from alod.data import Dataset
     from alod.experiment import Run
+    from alod.learner import ActiveLearner
 
 STAGES = ("before", "first", "last")
 METHODS = {"umap": "UMAP", "tsne": "t-SNE"}
@@ -306,6 +308,115 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
         f"{ours.index[-1]} labels; reported for the original {early['test_accuracy']:.1%} at "
         f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
     )
+
+
+# --- comparisons of strategies ----------------------------------------------------------------
+
+
+def variants(curves: pd.DataFrame) -> pd.Series:
+    """Name what was run: the strategy, and what its parameters change from the default.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: ``strategy`` and, where it varies, ``strategy_params`` as JSON.
+
+    Returns
+    -------
+    Series of str
+        One for each row, such as ``outlier`` or ``margin, two sided``.
+
+    Examples
+    --------
+    >>> curves = pd.DataFrame({"strategy": ["outlier"], "strategy_params": ['{"focus": 4}']})
+    >>> list(variants(curves))
+    ['outlier, focus 4']
+    """
+    if "strategy_params" not in curves:
+        return curves["strategy"]
+    known = {text: _in_words(json.loads(text)) for text in curves["strategy_params"].unique()}
+    return curves["strategy"] + curves["strategy_params"].map(known)
+
+
+def _in_words(params: Mapping[str, object]) -> str:
+    words = {True: "", False: "not "}
+    told = []
+    for name, value in params.items():
+        spelled = name.replace("_", " ")
+        if isinstance(value, bool):
+            told.append(f", {words[value]}{spelled}")
+        else:
+            told.append(
+                f", {spelled} {value:g}" if isinstance(value, float) else f", {spelled} {value}"
+            )
+    return "".join(told)
+
+
+def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: str = "") -> Styler:
+    """Show how many labels each strategy of one setting needs for some accuracies.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``strategy, seed, n_labeled, test_accuracy``.
+    accuracies : sequence of float
+        Test accuracies to reach, in [0, 1].
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Medians over seeds, with how many of them got there where not all did; the fewest labels for
+        the last accuracy first.
+    """
+    found = evaluation.targets(curves, accuracies, by=("strategy",))
+    order = found[found["accuracy"] == accuracies[-1]].sort_values(
+        ["labels_median", "n_reached"], ascending=[True, False], na_position="last"
+    )
+    found["told"] = [_labels(row) for row in found.to_dict("records")]
+    table = found.pivot_table(
+        index="strategy", columns="accuracy", values="told", aggfunc="first", sort=False
+    )
+    table.columns = [f"{accuracy:.0%}" for accuracy in table.columns]
+    return figures.table(table.loc[order["strategy"]], caption=caption)
+
+
+def _labels(row: Mapping[Any, Any]) -> str:
+    everyone = row["n_reached"] == row["n_seeds"]
+    seeds = "" if everyone else f" ({row['n_reached']:.0f} of {row['n_seeds']:.0f} seeds)"
+    median = row["labels_median"]
+    return ("not reached" if np.isnan(median) else f"{median:,.0f}") + seeds
+
+
+def batches(
+    learner: "ActiveLearner", names: Sequence[str], k: int, seed: int = 0
+) -> dict[str, NDArray[np.int64]]:
+    """Ask several strategies what they want of the same learner, without answering.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        Fitted.
+    names : sequence of str
+        In :data:`alod.strategies.STRATEGIES`.
+    k : int
+        Images that each may ask for.
+    seed : int
+        Of what they draw.
+
+    Returns
+    -------
+    dict of str to ndarray of int64 (k,)
+        Positions in the learner's images.
+    """
+    from alod import strategies
+
+    view, pool = learner.view(), learner.pool
+    return {
+        name: pool[strategies.STRATEGIES[name](view, k, np.random.default_rng(seed))[0]]
+        for name in names
+    }
 
 
 def _spelled(dataset: str) -> str:

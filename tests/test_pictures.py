@@ -99,3 +99,47 @@ def test_the_table_of_costs_is_read_from_the_runs(run):
     html = pictures.cost_table([run], {("mnist_mini", "lenet5"): 1.0}, "caption").to_html()
     for cell in ("MNIST", "LeNet5", "61,706", "not reached", "caption"):
         assert cell in html
+
+
+def test_variants_are_named_by_what_differs_from_the_default():
+    params = [
+        "{}",
+        '{"two_sided": true}',
+        '{"fit_on": "core", "focus": 4.0}',
+        '{"per_class": false}',
+    ]
+    curves = pd.DataFrame({"strategy": "outlier", "strategy_params": params})
+    assert list(pictures.variants(curves)) == [
+        "outlier",
+        "outlier, two sided",
+        "outlier, fit on core, focus 4",
+        "outlier, not per class",
+    ]
+    assert list(pictures.variants(curves[["strategy"]])) == ["outlier"] * 4
+
+
+def test_the_table_of_labels_says_who_did_not_get_there():
+    heights = {("random", 0): [0.5, 0.7], ("random", 1): [0.5, 0.9], ("margin", 0): [0.9, 0.95]}
+    curves = pd.DataFrame(
+        [
+            {"strategy": strategy, "seed": seed, "n_labeled": n, "test_accuracy": height}
+            for (strategy, seed), own in heights.items()
+            for n, height in zip([100, 200], own, strict=True)
+        ]
+    )
+    shown = pictures.labels_needed(curves, [0.7, 0.8]).data
+    assert list(shown.index) == ["margin", "random"]
+    assert shown.loc["margin"].tolist() == ["100", "100"]
+    assert shown.loc["random", "70%"] == "175"  # the median of 200 and 150
+    assert shown.loc["random", "80%"] == "not reached (1 of 2 seeds)"
+
+
+def test_strategies_are_asked_about_the_same_pool(mini):
+    learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=20)
+    learner.step(30, lambda indices: mini.targets[indices].numpy())
+    asked = pictures.batches(learner, ["random", "margin"], 5)
+    view = learner.view()
+    top_two = view.pool_logits.softmax(1).topk(2, dim=1).values
+    closest = np.argsort((top_two[:, 0] - top_two[:, 1]).numpy())[:5]
+    assert set(asked["margin"]) == set(learner.pool[closest])
+    assert set(asked["random"]) <= set(learner.pool) and len(learner.waiting) == 0
