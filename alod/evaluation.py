@@ -486,6 +486,31 @@ def border_share(
     return float((classes[near] != classes[chosen, None]).any(axis=1).mean())
 
 
+def closeness(embeddings: ArrayLike, indices: ArrayLike) -> float:
+    """Measure how far the images of a batch lie from each other.
+
+    Parameters
+    ----------
+    embeddings : array-like of float (N, D)
+        Of the whole pool; compared by direction, as the detectors do.
+    indices : array-like of int (k,)
+        The batch, k at least 2.
+
+    Returns
+    -------
+    float
+        Mean distance, in [0, 2], of an image to the nearest other one of the batch, embeddings
+        scaled to length 1. Near 0 the batch is a clump.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    chosen = np.asarray(embeddings, dtype=float)[np.asarray(indices)]
+    check_count("images in the batch", len(chosen), 2)
+    points = chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)
+    distances, _ = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
+    return float(distances.mean())
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Correct p-values for multiple testing by Holm's step-down procedure.
 

@@ -352,6 +352,254 @@ def _in_words(params: Mapping[str, object]) -> str:
     return "".join(told)
 
 
+def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -> go.Figure:
+    """Draw what each strategy of one setting gains over a reference.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    reference : str
+        The strategy that the others are measured against.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says who gains most, and what ``outlier`` gains.
+    """
+    table = evaluation.gains(curves, reference, metric)
+    (dataset,) = table["dataset"].unique()
+    points = table.set_index("strategy")["mean_difference"] * 100
+    first, second = points.index[:2]
+    other = second if first == "outlier" else "outlier"
+    rest = f"; {_plain(other)} {points[other]:.1f}" if other in points else ""
+    return figures.gains(
+        table,
+        title=f"{_spelled(dataset)}: {_plain(first)} gains most over {_plain(reference)}, "
+        f"{points[first]:.1f} points{rest}",
+        reference=reference,
+    )
+
+
+def verdicts(curves: pd.DataFrame, metric: str = "auc", level: float = 0.05) -> go.Figure:
+    """Draw the paired tests between all strategies of one setting, on the seeds that all have.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    level : float
+        Of the tests, corrected by Holm's procedure.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many of its rivals ``outlier`` beats, and how many beat it.
+    """
+    tests = evaluation.compare_strategies(evaluation.common_seeds(curves), metric)
+    (dataset,) = tests["dataset"].unique()
+    sure = tests[tests["p_holm"] < level]
+    winners = np.where(sure["mean_difference"] > 0, sure["first"], sure["second"])
+    ours = (sure["first"] == "outlier") | (sure["second"] == "outlier")
+    won = int((winners[ours] == "outlier").sum())
+    lost = int(ours.sum()) - won
+    rivals = curves["strategy"].nunique() - 1
+    return figures.pairwise_matrix(
+        tests,
+        title=f"{_spelled(dataset)}: outlier beats {won} of {rivals} rivals, "
+        f"{lost or 'none'} beat{'s' if lost == 1 else ''} it",
+        level=level,
+    )
+
+
+def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show the rank of each strategy across settings, with its accuracy in each.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves; strategies that are missing in a setting are left out.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+    """
+    everywhere = curves.groupby("strategy")[list(evaluation.SETTING)].apply(
+        lambda own: len(own.drop_duplicates())
+    )
+    kept = curves[curves["strategy"].map(everywhere) == everywhere.max()]
+    order = evaluation.rank_strategies(kept, metric).set_index("strategy")
+    means = evaluation.areas(kept, metric).pivot_table(
+        index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
+    )
+    means.columns = [
+        f"{_spelled(dataset)} {figures.MODEL_NAMES[model]}"
+        for dataset, model in means.columns.to_frame().to_numpy()
+    ]
+    table = order[["mean_rank"]].rename(columns={"mean_rank": "mean rank"}).join(100 * means)
+    return figures.table(table.rename(index=_plain), caption=caption)
+
+
+def learning(curves: pd.DataFrame, strategies: Sequence[str]) -> go.Figure:
+    """Draw the learning curves of some strategies of one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    strategies : sequence of str
+        Which to draw.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what each of the first and last strategies reach at the end.
+    """
+    (dataset,) = curves["dataset"].unique()
+    shown = curves[curves["strategy"].isin(strategies)]
+    end = shown[shown["n_labeled"] == shown["n_labeled"].max()]
+    mean = end.groupby("strategy")["test_accuracy"].mean()
+    first, last = strategies[0], strategies[-1]
+    return figures.learning_curves(
+        shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index)),
+        title=f"{_spelled(dataset)}: {mean[last]:.1%} with {end['n_labeled'].iloc[0]:,} labels by "
+        f"{_plain(last)}, {mean[first]:.1%} by {_plain(first)}",
+    )
+
+
+def as_meant(curves: pd.DataFrame, model: str) -> go.Figure:
+    """Draw the original's query as published and as meant, the literal one, and random.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    model : str
+        The classifier.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the original's query, sorted right, gains over random at the end.
+    """
+    (dataset,) = curves["dataset"].unique()
+    shown = curves[curves["strategy"].isin(["random", "outlier_topk", "original_meant"])]
+    upto = shown["n_labeled"].max()
+    mean = shown[shown["n_labeled"] == upto].groupby("strategy")["test_accuracy"].mean()
+    gain = 100 * (mean["original_meant"] - mean["random"])
+    published = evaluation.published_curves()
+    theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
+    return figures.learning_curves(
+        shown,
+        title=f"{_spelled(dataset)}: sorted right, the original's query is {abs(gain):.1f} points "
+        f"{'above' if gain > 0 else 'below'} random at {upto:,} labels",
+        published=theirs[theirs["n_labeled"] <= 2 * upto][["n_labeled", "test_accuracy"]],
+    )
+
+
+def batch_grid(
+    learner: "ActiveLearner", data: "Dataset", name: str, batch: NDArray[np.integer]
+) -> go.Figure:
+    """Draw a batch that a strategy asked for, with the classes that the images have.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        Fitted; what was asked.
+    data : Dataset
+        What it learns from.
+    name : str
+        The strategy.
+    batch : ndarray of int (k,)
+        Positions in the data set.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many of them the classifier gets wrong.
+    """
+    guesses = learner.outputs()[1][batch].argmax(1).numpy()
+    targets = data.targets[batch].numpy()
+    wrong = int((guesses != targets).sum())
+    told = [
+        (data.classes[target], data.classes[guess])
+        for target, guess in zip(targets, guesses, strict=True)
+    ]
+    return figures.image_grid(
+        pixels(data, batch),
+        [target[:6] if target == guess else f"{target[:3]}≠{guess[:3]}" for target, guess in told],
+        title=f"{_plain(name)}: {wrong} of {len(batch)} are taken for something else",
+        hover=[f"a {target}, taken for {guess}" for target, guess in told],
+        note="captions: what it is; after ≠ what it is taken for",
+    )
+
+
+def batch_maps(
+    learner: "ActiveLearner",
+    data: "Dataset",
+    asked: Mapping[str, NDArray[np.integer]],
+    n_pool: int = 1500,
+    seed: int = 0,
+) -> list[go.Figure]:
+    """Draw on one map of the embeddings where each strategy's batch lies.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        Fitted; what was asked.
+    data : Dataset
+        What it learns from.
+    asked : mapping of str to ndarray of int (k,)
+        Positions in the data set, by strategy.
+    n_pool : int
+        Images of the pool drawn beside them.
+    seed : int
+        Of the map and of what is drawn.
+
+    Returns
+    -------
+    list of plotly.graph_objects.Figure
+        A t-SNE map for each strategy. Its title says how close the images of the batch are to each
+        other, compared with as many random ones.
+    """
+    rng = np.random.default_rng(seed)
+    space = learner.outputs()[0].numpy()
+    few = rng.choice(learner.pool, min(n_pool, len(learner.pool)), replace=False)
+    shown = np.unique(np.concatenate([few, learner.labeled, *asked.values()]))
+    coordinates = projection.project(space[shown], method="tsne", seed=seed)
+    trust = projection.trustworthiness(space[shown], coordinates)
+    maps = []
+    for name, batch in asked.items():
+        chance = [rng.choice(learner.pool, len(batch), replace=False) for _ in range(50)]
+        usual = np.mean([evaluation.closeness(space, other) for other in chance])
+        near = evaluation.closeness(space, batch) / usual
+        groups = np.where(np.isin(shown, learner.labeled), "labeled", "pool").astype("<U8")
+        groups[np.isin(shown, batch)] = "outlier"
+        maps.append(
+            figures.embedding_map(
+                coordinates,
+                groups,
+                title=f"{_plain(name)}: each image lies {near:.1f} times as far from the next one "
+                "asked for as in a random batch",
+                classes=data.classes,
+                targets=data.targets[shown],
+                indices=shown,
+                note=f"t-SNE; n = {len(shown):,} images; trustworthiness {trust:.2f}; outliers: "
+                f"the {len(batch)} asked for",
+                images=pixels(data, shown),
+            )
+        )
+    return maps
+
+
 def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: str = "") -> Styler:
     """Show how many labels each strategy of one setting needs for some accuracies.
 
@@ -379,7 +627,7 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
         index="strategy", columns="accuracy", values="told", aggfunc="first", sort=False
     )
     table.columns = [f"{accuracy:.0%}" for accuracy in table.columns]
-    return figures.table(table.loc[order["strategy"]], caption=caption)
+    return figures.table(table.loc[order["strategy"]].rename(index=_plain), caption=caption)
 
 
 def _labels(row: Mapping[Any, Any]) -> str:
@@ -422,3 +670,7 @@ def batches(
 def _spelled(dataset: str) -> str:
     name = dataset.removesuffix("_mini")
     return DATASET_NAMES.get(name, name)
+
+
+def _plain(strategy: str) -> str:
+    return strategy.replace("_", " ")

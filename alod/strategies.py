@@ -428,8 +428,9 @@ def outlier(
     One detector per class is fitted on the labeled embeddings, L2-normalized. An image's score is
     how outlying it is to its nearest class, divided by how outlying it is to the second nearest: 1
     means equally strange to its two best classes. The batch is what adds most to the coverage of
-    the pool, each image weighing its score to the power of `focus` (:func:`geometry.max_herding`):
-    no clump is bought twice, and no oddity that stands for nothing but itself.
+    the pool (:func:`alod.geometry.max_herding`), each image weighing its score to the power of
+    `focus`: no clump is bought twice, and no oddity that stands for nothing but itself. An image
+    covers as far as the pool's median image lies from the nearest labeled one, so less and less.
 
     From typical to atypical: detectors of few labels know little, so the power grows with them, up
     to `focus` at ten labels a class. Without it, coverage alone would be asked for.
@@ -480,13 +481,19 @@ def outlier(
     share = scores if contrast == "ratio" and per_class else _from_zero_to_one(scores)
     # What weighs nothing could not be drawn.
     weights = np.maximum(share, 1e-3) ** power
-    chosen, _ = geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled, weights=weights)
+    gamma = 1 / (2 * max(_typical_square(pool, labeled), 1e-6))
+    chosen, _ = geometry.max_herding(pool, k, rng, gamma, covered=labeled, weights=weights)
     return Selection(kept[chosen], scores[chosen])
 
 
 def _from_zero_to_one(scores: np.ndarray) -> np.ndarray:
     low, high = scores.min(), scores.max()
     return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def _typical_square(pool: Tensor, labeled: Tensor) -> float:
+    """Return the median squared distance of the pool to what is labeled, by a regular sample."""
+    return float(geometry.nearest(pool[:: 1 + len(pool) // 10_000], labeled)[0].square().median())
 
 
 def task_like(view: PoolView, k: int) -> np.ndarray:

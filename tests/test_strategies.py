@@ -215,10 +215,17 @@ def test_outlier_scores_are_contrasts_of_class_distances(rng):
     np.testing.assert_allclose(scores, expected[indices], atol=1e-4)
 
 
-def brute_force_coverage(points, covered, weights, k):
+def brute_force_coverage(view, weights, k):
     """Take, one by one, what adds most to the weighted coverage; every kernel written down."""
-    kernel = np.exp(-cdist(points, points, "sqeuclidean"))
-    coverage = np.exp(-cdist(points, covered, "sqeuclidean")).max(1)
+    points, covered = (
+        x.numpy() / np.linalg.norm(x.numpy(), axis=1, keepdims=True)
+        for x in (view.pool_embeddings, view.labeled_embeddings)
+    )
+    to_labeled = cdist(points, covered, "sqeuclidean")
+    nearest = np.sort(to_labeled.min(1))
+    width = nearest[(len(nearest) - 1) // 2]  # the median image's squared distance
+    kernel = np.exp(-cdist(points, points, "sqeuclidean") / (2 * width))
+    coverage = np.exp(-to_labeled / (2 * width)).max(1)
     taken = []
     for _ in range(k):
         gain = (np.maximum(kernel, coverage[:, None]) - coverage[:, None]).T @ weights
@@ -232,16 +239,25 @@ def brute_force_coverage(points, covered, weights, k):
 def test_outlier_covers_what_is_outlying_the_more_the_more_labels_there_are(rng, labeled, power):
     view, _ = make_view(labeled=labeled)
     weights = np.maximum(brute_force_contrast(view), 1e-3) ** power
-    unit = lambda x: x.numpy() / np.linalg.norm(x.numpy(), axis=1, keepdims=True)  # noqa: E731
-    pool, known = unit(view.pool_embeddings), unit(view.labeled_embeddings)
-    expected = brute_force_coverage(pool, known, weights / weights.sum(), 12)
+    expected = brute_force_coverage(view, weights / weights.sum(), 12)
     assert strategies.outlier(view, 12, rng, focus=8.0).indices.tolist() == expected
 
 
-def test_outlier_without_focus_is_maxherding(rng):
+def test_outlier_without_focus_covers_the_pool_as_it_is(rng):
     view, _ = make_view(labeled=40, pool=300)
-    plain = strategies.maxherding(view, 15, rng).indices
-    assert strategies.outlier(view, 15, rng, focus=0.0).indices.tolist() == plain.tolist()
+    expected = brute_force_coverage(view, np.full(300, 1 / 300), 15)
+    assert strategies.outlier(view, 15, rng, focus=0.0).indices.tolist() == expected
+
+
+def test_outlier_answers_where_the_pool_holds_copies_only(rng):
+    view, _ = make_view(labeled=20, pool=60)
+    copies = PoolView(
+        view.labeled_embeddings,
+        view.labeled_targets,
+        view.labeled_embeddings.repeat(3, 1),
+        view.pool_logits,
+    )
+    strategies.check_selection(strategies.outlier(copies, 30, rng), 30, 60, "outlier")
 
 
 def with_foreign(view):
