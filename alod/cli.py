@@ -127,10 +127,11 @@ def sweep(
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="Folders that hold runs.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write; a .json comes beside it.")],
+    add: Annotated[bool, typer.Option("--add", help="Keep the runs that the file holds.")] = False,
 ) -> None:
     """Gather all finished runs in or below some folders into one tidy table."""
     runs, unfinished = find_runs(folders)
-    summary = summarize(record(runs, out))
+    summary = summarize(record(runs, out, add))
     summary = summary.rename(columns={"accuracy_mean": "accuracy", "accuracy_std": "sd"})
     print(summary.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
     print(f"{out}: {len(runs)} finished runs; {len(unfinished)} unfinished")

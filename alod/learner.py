@@ -593,13 +593,9 @@ class ActiveLearner:
 
     def _mc_logits(self, n: int) -> Tensor:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.
-        pool = self.pool
-        first = self._seed("dropout", self._n_answered())
-        samples = [
-            training.infer(self.model, self.images, dropout_seed=first + i)[1][pool]
-            for i in range(n)
-        ]
-        return torch.stack(samples).to(self.device)
+        seed = self._seed("dropout", self._n_answered())
+        samples = training.infer_dropout(self.model, self.images, self.outputs()[0], n, seed)
+        return samples[:, self.pool].to(self.device)
 
     def _check_indices(self, indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)

@@ -30,6 +30,8 @@ from alod.experiment import (
 from alod.files import write_atomically
 
 FIELDS = [f.name for f in fields(ExperimentConfig)]
+# What of a run's provenance a recorded result tells.
+SOURCES = ("versions", "git_commit", "machine", "device", "threads")
 TRIES = 3
 """How often the process of a run may die under it; one less than Dask allows a task."""
 CONNECT_SECONDS = 10
@@ -487,7 +489,7 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     return ends.sort_values(order, ascending=[True, True, False], ignore_index=True)[shown]
 
 
-def record(runs: list[Run], path: str | Path) -> pd.DataFrame:
+def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame:
     """Write runs as one recorded result: a tidy CSV, and beside it where the numbers come from.
 
     Parameters
@@ -498,6 +500,9 @@ def record(runs: list[Run], path: str | Path) -> pd.DataFrame:
         The CSV file to write, its folder made if it is not there. The JSON file beside it, with the
         same stem, tells the configs (each field's value, or a list where it varies), versions, git
         commits, machines, devices, threads, wall seconds in all, and how many runs and seeds.
+    add : bool
+        Keep the runs that `path` holds already, such as another machine's; one that is in both must
+        not be there twice.
 
     Returns
     -------
@@ -515,17 +520,23 @@ def record(runs: list[Run], path: str | Path) -> pd.DataFrame:
         raise AlodError(f"{path}: expected the name of a .csv file; a .json is written beside it")
     runs = sorted(runs, key=lambda run: run.config.seed)
     sources = [run.provenance for run in runs]
-    seeds = table.groupby(_setting_columns(table))["seed"].nunique()
-    origin = {
-        "config": {name: _one_or_all(getattr(run.config, name) for run in runs) for name in FIELDS},
-        "n_runs": len(runs),
-        "n_seeds": _one_or_all(sorted(seeds.tolist())),
-        **{
-            name: _one_or_all(source.get(name) for source in sources)
-            for name in ("versions", "git_commit", "machine", "device", "threads")
-        },
-        "wall_seconds": round(sum(source["wall_seconds"] for source in sources), 2),
+    origin: dict[str, Any] = {
+        "config": {name: [getattr(run.config, name) for run in runs] for name in FIELDS},
+        **{name: [source.get(name) for source in sources] for name in SOURCES},
+        "wall_seconds": sum(source["wall_seconds"] for source in sources),
         "time": max(source["time"] for source in sources),
+    }
+    if add and path.exists():
+        table, origin = _added(path, table, origin)
+    keys = _setting_columns(table)
+    seeds = table.groupby(keys)["seed"].nunique()
+    origin = {
+        "config": {name: _one_or_all(values) for name, values in origin["config"].items()},
+        "n_runs": len(table[[*keys, "seed"]].drop_duplicates()),
+        "n_seeds": _one_or_all(sorted(seeds.tolist())),
+        **{name: _one_or_all(origin[name]) for name in SOURCES},
+        "wall_seconds": round(origin["wall_seconds"], 2),
+        "time": origin["time"],
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -536,7 +547,43 @@ def record(runs: list[Run], path: str | Path) -> pd.DataFrame:
     return table
 
 
+def _added(
+    path: Path, table: pd.DataFrame, origin: dict[str, Any]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Put new runs to those of a recorded result, and say of both where they come from."""
+    there = pd.read_csv(path)
+    source = json.loads(path.with_suffix(".json").read_text())
+    if list(there) != list(table):
+        had, given = (", ".join(map(str, columns)) for columns in (there, table))
+        raise AlodError(
+            f"{path}: its columns are {had}; the runs have {given}; add runs that vary in the same "
+            "fields, or write another file"
+        )
+    both = pd.concat([there, table], ignore_index=True)
+    keys = [*_setting_columns(table), "seed", "round"]
+    doubled = both[both.duplicated(keys)]
+    if len(doubled):
+        told = " ".join(map(str, doubled[keys[:-1]].to_numpy()[0]))
+        raise AlodError(f"{path}: holds a run of {told} already; leave it out")
+    fields = {
+        name: [*_all(source["config"].get(name), name), *values]
+        for name, values in origin["config"].items()
+    }
+    joined = {name: [*_all(source.get(name)), *origin[name]] for name in SOURCES}
+    joined["wall_seconds"] = source["wall_seconds"] + origin["wall_seconds"]
+    joined["time"] = max(source["time"], origin["time"])
+    return both.sort_values(keys, ignore_index=True), {"config": fields, **joined}
+
+
 def _one_or_all(values: Iterable[Any]) -> Any:
     """Return the value that all share, or the list of those that differ."""
     distinct = _distinct(values)
     return distinct[0] if len(distinct) == 1 else distinct
+
+
+def _all(told: Any, field: str = "") -> list[Any]:
+    """Undo :func:`_one_or_all`."""
+    several = isinstance(told, list)
+    if field == "budgets":  # one value is a list itself
+        several = bool(told) and isinstance(told[0], list)
+    return list(told) if several else [told]

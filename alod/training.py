@@ -321,6 +321,60 @@ def infer(
     return embeddings, logits
 
 
+def infer_dropout(
+    model: nn.Module, images: Images, embeddings: Tensor, n: int, seed: int
+) -> Tensor:
+    """Draw Monte Carlo dropout samples of the logits of many images.
+
+    A model whose ``head`` turns its embedding into its logits, and holds all of its dropout, is run
+    again from the embedding on only, as every classifier of :mod:`alod.models` is. Source: Gal &
+    Ghahramani 2016, "Dropout as a Bayesian approximation".
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Returns (embedding, logits); left as it was, mode and weights.
+    images : Tensor or numpy array
+        As in :func:`infer`.
+    embeddings : Tensor
+        float32 (N, D), what :func:`infer` made of them.
+    n : int
+        Samples.
+    seed : int
+        Of what is dropped.
+
+    Returns
+    -------
+    Tensor
+        float32 (n, N, C), on the CPU, without gradient.
+    """
+    if not _drops_in_head(model, images):
+        passes = (infer(model, images, dropout_seed=seed + i)[1] for i in range(n))
+        return torch.stack(list(passes))
+    device = next(model.parameters()).device
+    head = _for_inference(model.get_submodule("head"), keep_dropout=True)
+    samples = []
+    with seeded(seed, device), torch.inference_mode():
+        for _ in range(n):
+            blocks = [head(block.to(device)).float().cpu() for block in embeddings.split(100_000)]
+            samples.append(torch.cat(blocks))
+    return torch.stack(samples)
+
+
+def _drops_in_head(model: nn.Module, images: Images) -> bool:
+    """Tell whether a model's dropout lies behind its embedding, where a look proves it."""
+    head = getattr(model, "head", None)
+    dropouts = {m for m in model.modules() if isinstance(m, nn.Dropout)}
+    if not isinstance(head, nn.Module) or not dropouts <= set(head.modules()) or not len(images):
+        return False
+    device = next(model.parameters()).device
+    plain = copy.deepcopy(model).eval()
+    with torch.inference_mode(), suppress(Exception):
+        embedding, logits = plain(to_float(as_tensor(images[:2]).to(device)))
+        return torch.allclose(plain.get_submodule("head")(embedding), logits, atol=1e-4)
+    return False
+
+
 def _for_inference(model: nn.Module, keep_dropout: bool) -> nn.Module:
     """Return a copy in evaluation mode, batch norm folded into the convolutions where possible."""
     network = copy.deepcopy(model).eval()

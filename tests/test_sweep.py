@@ -422,6 +422,27 @@ def test_compare_writes_one_tidy_table_and_its_origin(runs, tmp_path, capsys):
         assert word[-4:] == ["30", "2", f"{mean:.4f}", f"{sd:.4f}"]
 
 
+def test_runs_added_later_leave_what_all_at_once_leaves(runs, tmp_path):
+    at_once, later = tmp_path / "at_once.csv", tmp_path / "later.csv"
+    cli.main(["compare", str(runs), "--out", str(at_once)])
+    for seed in (0, 1):
+        own = [str(runs / f"{strategy}{seed}") for strategy in ("outlier", "random")]
+        cli.main(["compare", *own, "--out", str(later), "--add"])
+    assert later.read_text() == at_once.read_text()
+    one, two = (json.loads(path.with_suffix(".json").read_text()) for path in (at_once, later))
+    assert one.pop("wall_seconds") == pytest.approx(two.pop("wall_seconds"), abs=0.02)
+    assert one == two
+
+
+def test_runs_are_not_added_twice_nor_to_another_kind_of_table(runs, tmp_path):
+    out = tmp_path / "out.csv"
+    sweep.record(sweep.find_runs([runs])[0], out, add=True)
+    with pytest.raises(AlodError, match="holds a run of"):
+        sweep.record(sweep.find_runs([runs])[0], out, add=True)
+    with pytest.raises(AlodError, match="vary in the same fields"):
+        sweep.record(sweep.find_runs([runs / "random0"])[0], out, add=True)
+
+
 def test_columns_are_added_only_where_configs_differ(runs):
     table = sweep.tidy([runs / "random0", runs / "random1"])
     assert "strategy_params" not in table

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from alod import AlodError, training
+from alod import AlodError, models, training
 
 
 def weights(model):
@@ -124,6 +124,36 @@ def test_dropout_samples_differ_by_seed_only(cnn, mini):
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+class DropsEarly(nn.Module):
+    """Dropout before the embedding: nothing can be reused."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 6))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, images):
+        embedding = self.features(images)
+        return embedding, self.head(embedding)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "lenet5", "early"])
+def test_dropout_samples_are_those_of_whole_passes(mini, kind):
+    model = DropsEarly() if kind == "early" else models.build(kind)
+    images = mini.images[:40]
+    embeddings, logits = training.infer(model, images)
+    samples = training.infer_dropout(model, images, embeddings, 300, seed=0)
+    passes = torch.stack([training.infer(model, images, dropout_seed=i)[1] for i in range(300)])
+    assert samples.shape == passes.shape and samples.std(0).min() > 0
+    # The same distribution: means and spreads agree within their sampling error.
+    error = passes.std(0) / 300**0.5
+    assert ((samples.mean(0) - passes.mean(0)).abs() / error).max() < 7
+    assert (samples.std(0) / passes.std(0)).mean() == pytest.approx(1, abs=0.05)
+    again = training.infer_dropout(model, images, embeddings, 300, seed=0)
+    assert torch.equal(samples, again)
+    assert torch.equal(training.infer(model, images)[1], logits)
 
 
 def test_a_model_that_cannot_be_traced_still_infers(mini):
