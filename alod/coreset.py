@@ -1,4 +1,4 @@
-"""The core set: what is typical of each class among the labeled embeddings."""
+"""What is typical: the core set of the labeled embeddings, the inliers of the pool."""
 
 import numpy as np
 import torch
@@ -96,3 +96,54 @@ def class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: 
     overlap = np.zeros((n_classes, n_classes))
     np.add.at(overlap, (labels, model.labels_), 1)
     return model.cluster_centers_[linear_sum_assignment(-overlap)[1]]
+
+
+def inliers(
+    scores: np.ndarray, nearest: np.ndarray, predictions: np.ndarray, n_per_class: int
+) -> np.ndarray:
+    """Choose the images of the pool whose class may be taken for known without asking.
+
+    The other end of the outlier query: the images that one class explains far better than any
+    other, if that is also what the classifier takes them for. Source: Wang, Zhang, Li, Zhang & Lin
+    2017, "Cost-effective active learning for deep image classification", who trust the classifier
+    alone.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        float (U,), contrast between the detectors of the two nearest classes; low is typical.
+    nearest : numpy.ndarray
+        int (U,), the class whose detector finds each image least outlying.
+    predictions : numpy.ndarray
+        int (U,), what the classifier takes each for.
+    n_per_class : int
+        At most so many of each class, at least 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (K,), ascending positions.
+
+    Raises
+    ------
+    AlodError
+        If the lengths differ or `n_per_class` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from alod.coreset import inliers
+    >>> nearest, predictions = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    >>> inliers(np.array([0.3, 0.1, 0.0, 0.9]), nearest, predictions, n_per_class=1)
+    array([1, 3])
+    """
+    check_count("n_per_class", n_per_class, 1)
+    if not len(scores) == len(nearest) == len(predictions):
+        raise AlodError(
+            f"{len(scores)} scores, {len(nearest)} nearest classes, {len(predictions)} predictions:"
+            " expected one of each per image"
+        )
+    agreed = np.flatnonzero(nearest == predictions)
+    agreed = agreed[np.argsort(scores[agreed], kind="stable")]
+    chosen = [agreed[predictions[agreed] == c][:n_per_class] for c in np.unique(predictions)]
+    return np.sort(np.concatenate(chosen)) if chosen else agreed

@@ -55,6 +55,9 @@ class ExperimentConfig:
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.
+    inlier_passes : int
+        Passes in each round in which inliers of the pool are learned with the class predicted for
+        them (:meth:`alod.learner.ActiveLearner.inliers`); they cost no label.
     augment : {"auto", "none", "digits", "clothing"}
         Distortions while training; ``auto`` takes what the data set says leaves its classes alone.
     seed : int
@@ -86,6 +89,7 @@ class ExperimentConfig:
     batch_size: int = 64
     learning_rate: float = 3e-3
     augment: str = "auto"
+    inlier_passes: int = 0
     seed: int = 0
     device: str = "auto"
     keep_embeddings: bool = False
@@ -105,6 +109,7 @@ class ExperimentConfig:
             check_count(name, getattr(self, name), low)
         check_count("n_query", self.n_query, 0 if self.budgets else 1)
         check_count("rounds", self.rounds, 0)
+        check_count("inlier_passes", self.inlier_passes, 0)
         check_count("seed", self.seed, 0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate <= 1:
             raise AlodError(f"learning_rate={self.learning_rate!r}: expected a number in (0, 1]")
@@ -155,6 +160,7 @@ class ExperimentConfig:
             n_query=max(1, self.n_query),
             rounds=0,
             budgets=[],
+            inlier_passes=0,
             steps=steps,
         )
 
@@ -184,7 +190,9 @@ class Run:
         Where everything lies.
     history : DataFrame
         One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
-        n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``.
+        n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
+        with ``inlier_passes`` also ``n_inliers``, learned in the last pass, and ``inlier_error``,
+        the share of them whose predicted class is wrong, which the learner does not see.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
@@ -382,6 +390,11 @@ def _round(
         "infer_seconds": seconds["infer_seconds"],
         "query_seconds": seconds["query_seconds"],
     }
+    if config.inlier_passes:
+        found = learner.learned_inliers
+        wrong = found.targets != data.targets[found.indices].numpy()
+        row["n_inliers"] = len(wrong)
+        row["inlier_error"] = float(wrong.mean()) if len(wrong) else float("nan")
     progress.history.append(row)
     return row
 
@@ -399,6 +412,7 @@ def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         augment=data.augment if config.augment == "auto" else config.augment,
+        inlier_passes=config.inlier_passes,
         seed=config.seed,
         device=config.device,
     )

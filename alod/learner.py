@@ -6,14 +6,15 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from alod import models, strategies, training
+from alod import detectors, geometry, models, strategies, training
+from alod.coreset import inliers
 from alod.data import from_arrays
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
@@ -26,6 +27,15 @@ from alod.training import Images
 Oracle = Callable[[np.ndarray], np.ndarray]
 
 FOREIGN, UNLABELED, SKIPPED, UNCLEAR = -1, -2, -3, -4
+# Of the pool, at most, in the first, second and later passes: first what is surest.
+INLIER_SHARES = (0.8, 0.9, 0.97)
+
+
+class Inliers(NamedTuple):
+    """Images of the pool with the class predicted for them."""
+
+    indices: np.ndarray
+    targets: np.ndarray
 
 
 class ActiveLearner:
@@ -53,6 +63,9 @@ class ActiveLearner:
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
+    inlier_passes : int
+        Passes of as many steps after each fit in which the pool's :meth:`inliers` are learned with
+        the class predicted for them; 0 for none.
     seed : int
         Same seed, same images, same answers: same questions (on the same processor).
     device : str
@@ -89,6 +102,7 @@ class ActiveLearner:
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         augment: str | None = None,
+        inlier_passes: int = 0,
         seed: int = 0,
         device: str = "auto",
     ) -> None:
@@ -101,12 +115,14 @@ class ActiveLearner:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "augment": augment,
+            "inlier_passes": inlier_passes,
             "seed": seed,
         }
         check_count("n_classes", n_classes, 2)
         check_count("seed", seed, 0)
         check_count("steps", steps, 1)
         check_count("batch_size", batch_size, 2)
+        check_count("inlier_passes", inlier_passes, 0)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
         check_name("augment", augment or "none", training.AUGMENTATIONS)
@@ -126,6 +142,7 @@ class ActiveLearner:
         self._asked = np.zeros(len(self.images), dtype=bool)
         self._fitted = False
         self._outputs: tuple[Tensor, Tensor] | None = None
+        self.learned_inliers = Inliers(np.empty(0, np.int64), np.empty(0, np.int64))
         self._features: Tensor | None = None
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
@@ -310,9 +327,55 @@ class ActiveLearner:
         # The first fit sets out from the initial weights in every mode.
         mode = self._settings["training_mode"] if self._fitted else "warm"
         self._train(self.model, self.labeled, mode)
-        self.seconds["fit"] = time.perf_counter() - started
         self._fitted = True
         self._outputs = None
+        for number in range(self._settings["inlier_passes"]):
+            found = self.inliers(INLIER_SHARES[min(number, len(INLIER_SHARES) - 1)])
+            self.learned_inliers = found
+            if len(found.indices):
+                mode = self._settings["training_mode"]
+                self._train(self.model, self.labeled, mode, found, number + 1)
+                self._outputs = None
+        self.seconds["fit"] = time.perf_counter() - started
+
+    def inliers(self, share: float) -> Inliers:
+        """Find the images of the pool whose class may be taken for known without asking.
+
+        Those that the detectors, one for each class, and the classifier take for the same, the
+        least outlying first (:func:`alod.coreset.inliers`). What looks foreign is none of them.
+
+        Parameters
+        ----------
+        share : float
+            Of the pool, at most, in (0, 1]; the same number of each class at most.
+
+        Returns
+        -------
+        Inliers
+            ``indices`` int64 (K,), ascending positions in the pool's images; ``targets`` int64
+            (K,), the predicted classes.
+
+        Raises
+        ------
+        AlodError
+            If `share` is out of range, or nothing was fitted.
+        """
+        if not 0 < share <= 1:
+            raise AlodError(f"share={share!r}: expected a share of the pool, above 0 and at most 1")
+        view, pool = self.view(), self.pool
+        if len(pool) == 0:
+            return Inliers(pool, np.empty(0, dtype=np.int64))
+        kept = strategies.task_like(view, 1)
+        known = geometry.normalize(view.labeled_embeddings)
+        scores_UC = detectors.class_scores(
+            "knn", known, view.labeled_targets, geometry.normalize(view.pool_embeddings[kept])
+        )
+        classes = view.labeled_targets.unique().cpu().numpy()
+        nearest = classes[scores_UC.argmin(axis=1)]
+        predictions = view.pool_logits[kept].argmax(1).cpu().numpy()
+        cap = max(1, int(share * len(kept) / self.n_classes))
+        chosen = inliers(detectors.contrast(scores_UC), nearest, predictions, cap)
+        return Inliers(pool[kept[chosen]], predictions[chosen])
 
     def fit_without(self, held_out: np.ndarray) -> nn.Module:
         """Train a copy from the initial weights on all labels but some; the learner is unchanged.
@@ -337,8 +400,23 @@ class ActiveLearner:
         self._train(model, np.setdiff1d(self.labeled, held_out), "warm")
         return model
 
-    def _train(self, model: nn.Module, labeled: np.ndarray, mode: str) -> None:
+    def _train(
+        self,
+        model: nn.Module,
+        labeled: np.ndarray,
+        mode: str,
+        found: Inliers | None = None,
+        number: int = 0,
+    ) -> None:
         settings = self._settings
+        more = None
+        if found is not None:
+            # More than are seen would only be read from the disk.
+            seen = settings["steps"] * settings["batch_size"] * training.INLIERS_A_LABEL
+            rows = geometry.sample(len(found.indices), seen, self._rng(f"inliers{number}"))
+            found = Inliers(found.indices[rows], found.targets[rows])
+            images = training.as_tensor(self.images[found.indices])
+            more = (images, torch.as_tensor(found.targets))
         training.fit(
             model,
             training.as_tensor(self.images[labeled]),
@@ -349,7 +427,8 @@ class ActiveLearner:
             augment=settings["augment"],
             mode=mode,
             initial_state=self._initial_state,
-            seed=self._seed("fit", self._n_answered()),
+            inliers=more,
+            seed=self._seed(f"fit{number or ''}", self._n_answered()),
         )
 
     def step(self, k: int, oracle: Oracle) -> Selection:

@@ -6,7 +6,7 @@ step waits for the host.
 
 import copy
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
@@ -24,6 +24,8 @@ AUGMENTATIONS = ("none", "digits", "clothing")
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
+# Images with a predicted class in a batch, for each labeled one.
+INLIERS_A_LABEL = 3
 
 Images = Tensor | np.ndarray
 
@@ -180,6 +182,7 @@ def fit(
     augment: str | None = None,
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
+    inliers: tuple[Tensor, Tensor] | None = None,
     seed: int = 0,
 ) -> None:
     """Take a fixed number of gradient steps on the labeled images; changes the model in place.
@@ -210,6 +213,9 @@ def fit(
         training").
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
+    inliers : tuple of Tensor, optional
+        More images (K, C, H, W) with the classes predicted for them, int64 (K,), K at least 1:
+        three of them join each labeled image of a batch.
     seed : int
         Orders the batches and draws dropout, distortions and noise.
 
@@ -232,6 +238,7 @@ def fit(
     order = _batches(len(images), steps, batch_size, seed).to(device, non_blocking=True)
     images = to_float(images.to(device)).contiguous(memory_format=torch.channels_last)
     targets = targets.to(device)
+    with_inliers = _joined(inliers, steps, batch_size, seed, device)
     with seeded(seed, device):
         _set_start(model, mode, initial_state)
         model.to(memory_format=torch.channels_last)
@@ -243,11 +250,12 @@ def fit(
             optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False
         )
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
-        for batch in order:
-            inputs = augment_batch(images[batch], augment or "none")
+        for step, batch in enumerate(order):
+            inputs, wanted = with_inliers(step, images[batch], targets[batch])
+            inputs = augment_batch(inputs, augment or "none")
             with _autocast(device, half):
                 logits = model(inputs)[1]
-            loss = functional.cross_entropy(logits.float(), targets[batch])
+            loss = functional.cross_entropy(logits.float(), wanted)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
@@ -266,6 +274,27 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
+
+
+def _joined(
+    inliers: tuple[Tensor, Tensor] | None,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+) -> Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Prepare a function that puts a step's inliers to its labeled images and targets."""
+    if inliers is None:
+        return lambda step, images, targets: (images, targets)
+    more, predicted = (part.to(device) for part in inliers)
+    order = _batches(len(more), steps, INLIERS_A_LABEL * batch_size, seed + 1).to(device)
+
+    def join(step: int, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        rows = order[step]
+        # As bytes until here: the pool may be large.
+        return torch.cat([images, to_float(more[rows])]), torch.cat([targets, predicted[rows]])
+
+    return join
 
 
 def _batches(n: int, steps: int, batch_size: int, seed: int) -> Tensor:

@@ -1,7 +1,11 @@
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from alod.coreset import class_centers, core_set
+from alod import AlodError
+from alod.coreset import class_centers, core_set, inliers
 
 
 def three_classes(n=40):
@@ -41,3 +45,30 @@ def test_centers_are_matched_to_the_classes_they_agree_with():
         centers = class_centers(points.numpy(), relabeled.numpy(), 3, seed=0)
         means = np.stack([points[relabeled == c].mean(0) for c in range(3)])
         np.testing.assert_allclose(centers, means, atol=0.1)
+
+
+@given(
+    data=st.data(),
+    n=st.integers(0, 40),
+    n_per_class=st.integers(1, 6),
+)
+def test_inliers_are_the_least_outlying_on_which_detectors_and_classifier_agree(
+    data, n, n_per_class
+):
+    few = st.lists(st.integers(0, 3), min_size=n, max_size=n)
+    nearest, predictions = (np.array(data.draw(few), dtype=int) for _ in range(2))
+    scores = np.array(data.draw(st.lists(st.floats(0, 1), min_size=n, max_size=n)), dtype=float)
+    chosen = inliers(scores, nearest, predictions, n_per_class)
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    for c in range(4):
+        agreed = np.flatnonzero((nearest == c) & (predictions == c))
+        own = np.intersect1d(chosen, agreed)
+        assert len(own) == min(n_per_class, len(agreed))
+        left = np.setdiff1d(agreed, own)
+        assert len(left) == 0 or scores[own].max() <= scores[left].min()
+    assert set(chosen) <= set(np.flatnonzero(nearest == predictions))
+
+
+def test_inliers_of_other_lengths_are_refused():
+    with pytest.raises(AlodError, match="one of each per image"):
+        inliers(np.zeros(3), np.zeros(2, dtype=int), np.zeros(3, dtype=int), 1)

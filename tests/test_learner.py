@@ -206,3 +206,47 @@ def test_order_of_calls_is_told(learner, mini):
     learner.teach(asked, mini.targets[asked])
     with pytest.raises(AlodError, match="call fit\\(\\)"):
         learner.query(10)
+
+
+def test_inliers_are_learned_with_their_predicted_class_and_cost_no_label(mini):
+    oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
+    plain, more = (
+        alod.ActiveLearner(mini.images, 10, "lenet5", augment="digits", inlier_passes=passes)
+        for passes in (0, 2)
+    )
+    for learner in (plain, more):
+        learner.step(60, oracle)
+    assert plain.labeled.tolist() == more.labeled.tolist() and len(plain.learned_inliers[0]) == 0
+    found = more.learned_inliers
+    assert len(np.intersect1d(found.indices, more.labeled)) == 0
+    assert np.isin(found.indices, more.pool).all() and len(found.indices) > 200
+    # They were surer than the rest when they were learned, and the classifier now knows them.
+    right = found.targets == mini.targets[found.indices].numpy()
+    accuracy = [(ln.predict(mini.images) == mini.targets.numpy()).mean() for ln in (plain, more)]
+    assert right.mean() > accuracy[0]
+    assert (more.predict(mini.images[found.indices]) == found.targets).mean() > 0.97
+    assert accuracy[1] > accuracy[0]
+
+
+def test_a_learner_with_inliers_goes_on_as_if_never_stopped(mini, tmp_path):
+    oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
+    settings = {"model": "lenet5", "steps": 30, "inlier_passes": 1}
+    learner = alod.ActiveLearner(mini.images, 10, **settings)
+    learner.step(30, oracle)
+    learner.save(tmp_path / "learner.pt")
+    again = alod.ActiveLearner.load(tmp_path / "learner.pt")
+    assert again.query(10).tolist() == learner.query(10).tolist()
+
+
+def test_inliers_hold_no_foreign_image_and_refuse_a_bad_share(mini):
+    learner = alod.ActiveLearner(mini.images, 10, "lenet5", steps=60)
+    noise = np.arange(500, 560)
+    learner.images = mini.images.clone()
+    learner.images[noise] = torch.randint(0, 256, (60, 1, 28, 28), dtype=torch.uint8)
+    asked = np.concatenate([np.arange(60), noise[:20]])
+    labels = np.concatenate([mini.targets[:60].numpy(), np.full(20, -1)])
+    learner.teach(asked, labels, unasked=True)
+    learner.fit()
+    assert not np.isin(learner.inliers(1.0).indices, noise).any()
+    with pytest.raises(AlodError, match="share of the pool"):
+        learner.inliers(0.0)
