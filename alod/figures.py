@@ -45,8 +45,9 @@ STRATEGY_COLORS = {
     "dbal": "#6E9A1F",
     "typiclust": GOLD,
     "maxherding": "#A86FC9",
+    "uherding": "#C0608F",
 }
-# Thirteen hues cannot all be told apart: relatives differ by dash as well.
+# Fourteen hues cannot all be told apart: relatives differ by dash as well.
 STRATEGY_DASHES = {
     "outlier_topk": "dash",
     "original_meant": "dashdot",
@@ -54,6 +55,7 @@ STRATEGY_DASHES = {
     "bald": "dashdot",
     "dbal": "dash",
     "maxherding": "dash",
+    "uherding": "dashdot",
 }
 MODEL_COLORS = {"cnn": "#1295A8", "lenet5": "#C9850C", "resnet18": "#9268D6"}
 CLASS_COLORS = (

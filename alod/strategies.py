@@ -380,6 +380,34 @@ def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
     return Selection(*geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled))
 
 
+def uherding(view: PoolView, k: int, rng: Generator) -> Selection:
+    """Cover what the classifier hesitates about: :func:`outlier` with margins for outlier scores.
+
+    Greedy coverage of the pool, each image weighing 1 minus the margin between its two likeliest
+    classes; the nearest relative of :func:`outlier`. Source: Bae, Oliveira & Sutherland 2025,
+    "Uncertainty herding: one active learning method for all label budgets". Theirs also scales the
+    logits by a temperature, which takes classifiers trained on parts of the labels; here it is 1,
+    and the kernel's width is that of :func:`outlier`.
+
+    Parameters
+    ----------
+    view : PoolView
+        Embeddings of L labeled and U pool images, and logits of the latter.
+    k : int
+        Images to take, 1 <= k <= U.
+    rng : numpy.random.Generator
+        Draws what stands for a large pool.
+
+    Returns
+    -------
+    Selection
+        In the order taken, with 1 minus the margin, in [0, 1].
+    """
+    scores = _margin_scores(view)
+    chosen = _cover(view, scores, k, rng)
+    return Selection(chosen, scores[chosen])
+
+
 def outlier_topk(
     view: PoolView, k: int, rng: Generator, detector: str | Detector = "knn"
 ) -> Selection:
@@ -464,8 +492,9 @@ def outlier(
         In the order taken, with outlier scores.
     """
     kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
+    seen = replace(view, pool_embeddings=view.pool_embeddings[kept])
     labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings[kept])
+    pool = geometry.normalize(seen.pool_embeddings)
     targets, reference = view.labeled_targets, labeled
     seed = int(rng.integers(2**32))
     if fit_on == "core":
@@ -479,21 +508,28 @@ def outlier(
     per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
     power = focus * min(1.0, per_label / LABELS_PER_CLASS)
     share = scores if contrast == "ratio" and per_class else _from_zero_to_one(scores)
-    # What weighs nothing could not be drawn.
-    weights = np.maximum(share, 1e-3) ** power
-    gamma = 1 / (2 * max(_typical_square(pool, labeled), 1e-6))
-    chosen, _ = geometry.max_herding(pool, k, rng, gamma, covered=labeled, weights=weights)
+    chosen = _cover(seen, share**power, k, rng)
     return Selection(kept[chosen], scores[chosen])
+
+
+def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.ndarray:
+    """Take what adds most to the weighted coverage of the pool.
+
+    An image covers as far as the pool's median image lies from the nearest labeled one.
+    """
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(view.pool_embeddings)
+    sample = pool[:: 1 + len(pool) // 10_000]
+    width = float(geometry.nearest(sample, labeled)[0].median())
+    gamma = 1 / (2 * max(width**2, 1e-6))
+    # What weighs nothing could not be drawn.
+    weights = np.maximum(weights, 1e-24)
+    return geometry.max_herding(pool, k, rng, gamma, covered=labeled, weights=weights)[0]
 
 
 def _from_zero_to_one(scores: np.ndarray) -> np.ndarray:
     low, high = scores.min(), scores.max()
     return (scores - low) / (high - low) if high > low else np.ones_like(scores)
-
-
-def _typical_square(pool: Tensor, labeled: Tensor) -> float:
-    """Return the median squared distance of the pool to what is labeled, by a regular sample."""
-    return float(geometry.nearest(pool[:: 1 + len(pool) // 10_000], labeled)[0].square().median())
 
 
 def task_like(view: PoolView, k: int) -> np.ndarray:
@@ -607,6 +643,7 @@ STRATEGIES: dict[str, Strategy] = {
     "dbal": dbal,
     "typiclust": typiclust,
     "maxherding": maxherding,
+    "uherding": uherding,
     "outlier": outlier,
     "outlier_topk": outlier_topk,
     "original_meant": original_meant,

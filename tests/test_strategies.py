@@ -249,6 +249,15 @@ def test_outlier_without_focus_covers_the_pool_as_it_is(rng):
     assert strategies.outlier(view, 15, rng, focus=0.0).indices.tolist() == expected
 
 
+def test_uherding_covers_what_the_classifier_hesitates_about(rng):
+    view, _ = make_view(labeled=40, pool=300)
+    top_two = np.sort(softmax(view.pool_logits.double().numpy(), axis=1), axis=1)[:, -2:]
+    weights = 1 - np.diff(top_two)[:, 0]
+    indices, scores = strategies.uherding(view, 15, rng)
+    assert indices.tolist() == brute_force_coverage(view, weights / weights.sum(), 15)
+    np.testing.assert_allclose(scores, weights[indices], atol=1e-5)
+
+
 def test_outlier_answers_where_the_pool_holds_copies_only(rng):
     view, _ = make_view(labeled=20, pool=60)
     copies = PoolView(
