@@ -54,7 +54,7 @@ check-colab:
 	@$(PYTHON) scripts/check_colab.py $(ARGS)
 
 headline: $(READY)
-	@$(BIN)/python scripts/make_headline.py book/results/quick_start.csv
+	@$(BIN)/python scripts/make_headline.py book/results/strategies.csv
 
 clean:
 	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

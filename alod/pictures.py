@@ -383,13 +383,17 @@ def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -
     )
 
 
-def verdicts(curves: pd.DataFrame, metric: str = "auc", level: float = 0.05) -> go.Figure:
-    """Draw the paired tests between all strategies of one setting, on the seeds that all have.
+def verdicts(
+    curves: pd.DataFrame, strategies: Sequence[str], metric: str = "auc", level: float = 0.05
+) -> go.Figure:
+    """Draw the paired tests between some strategies of one setting, on the seeds that all have.
 
     Parameters
     ----------
     curves : DataFrame
         Tidy curves of one setting.
+    strategies : sequence of str
+        Which to compare, in this order.
     metric : str
         In :data:`alod.evaluation.METRICS`.
     level : float
@@ -400,14 +404,16 @@ def verdicts(curves: pd.DataFrame, metric: str = "auc", level: float = 0.05) -> 
     plotly.graph_objects.Figure
         Its title says how many of its rivals ``outlier`` beats, and how many beat it.
     """
-    tests = evaluation.compare_strategies(evaluation.common_seeds(curves), metric)
+    shown = curves[curves["strategy"].isin(strategies)]
+    ordered = shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index))
+    tests = evaluation.compare_strategies(evaluation.common_seeds(ordered), metric)
     (dataset,) = tests["dataset"].unique()
     sure = tests[tests["p_holm"] < level]
     winners = np.where(sure["mean_difference"] > 0, sure["first"], sure["second"])
     ours = (sure["first"] == "outlier") | (sure["second"] == "outlier")
     won = int((winners[ours] == "outlier").sum())
     lost = int(ours.sum()) - won
-    rivals = curves["strategy"].nunique() - 1
+    rivals = shown["strategy"].nunique() - 1
     return figures.pairwise_matrix(
         tests,
         title=f"{_spelled(dataset)}: outlier beats {won} of {rivals} rivals, "
@@ -598,6 +604,48 @@ def batch_maps(
             )
         )
     return maps
+
+
+def headline(
+    curves: pd.DataFrame, strategies: Sequence[str], targets: Mapping[str, float]
+) -> Styler:
+    """Show what strategies reach at the end of the budget, and how many labels a target takes.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one classifier.
+    strategies : sequence of str
+        Which to show, in this order.
+    targets : mapping of str to float
+        For each data set, the test accuracy to reach, in [0, 1].
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+    """
+    shown = curves[curves["strategy"].isin(strategies)]
+    columns = {}
+    for dataset, target in targets.items():
+        own = shown[shown["dataset"] == dataset]
+        upto = own["n_labeled"].max()
+        end = own[own["n_labeled"] == upto].groupby("strategy")["test_accuracy"]
+        found = evaluation.targets(own, [target], by=("strategy",)).set_index("strategy")
+        columns[f"{_spelled(dataset)}, {upto:,} labels"] = (100 * end.mean()).map(
+            "{:.1f} %".format
+        ) + (100 * end.std()).map(" ± {:.1f}".format)
+        columns[f"labels for {target:.0%}"] = pd.Series(
+            {name: _labels(row) for name, row in found.to_dict("index").items()}
+        )
+    table = pd.DataFrame(columns).loc[list(strategies)].rename(index=_plain)
+    seeds = shown.groupby(["dataset", "strategy"])["seed"].nunique()
+    spread = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    (model,) = shown["model"].unique()
+    return figures.table(
+        table,
+        caption=f"Recorded: {figures.MODEL_NAMES[model]}, pools of 60,000 images, 10,000 test "
+        f"images; accuracy: mean ± standard deviation of {spread} seeds; labels: median.",
+    )
 
 
 def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: str = "") -> Styler:

@@ -143,3 +143,81 @@ def test_strategies_are_asked_about_the_same_pool(mini):
     closest = np.argsort((top_two[:, 0] - top_two[:, 1]).numpy())[:5]
     assert set(asked["margin"]) == set(learner.pool[closest])
     assert set(asked["random"]) <= set(learner.pool) and len(learner.waiting) == 0
+
+
+STRATEGIES = ("random", "margin", "outlier_topk", "original_meant", "outlier")
+
+
+def race_curves(lead=0.03):
+    """Five strategies, four seeds; outlier leads, the literal one and the original's lag."""
+    rng = np.random.default_rng(0)
+    height = dict(zip(STRATEGIES, (0, 0.01, -0.02, -0.01, lead), strict=True))
+    return pd.DataFrame(
+        [
+            {
+                "dataset": "mnist",
+                "model": "lenet5",
+                "strategy": strategy,
+                "seed": seed,
+                "n_labeled": n,
+                "test_accuracy": 0.7 + 0.1 * i + height[strategy] + rng.normal(0, 0.001),
+            }
+            for strategy in STRATEGIES
+            for seed in range(4)
+            for i, n in enumerate([50, 100, 200])
+        ]
+    )
+
+
+def title(fig):
+    return fig.layout.title.text.partition("<span")[0].replace("<br>", " ").strip()
+
+
+def test_the_race_names_its_winner():
+    assert title(pictures.race(race_curves())) == (
+        "MNIST: outlier gains most over random, 3.0 points; margin 1.0"
+    )
+    assert title(pictures.race(race_curves(lead=0.0))).startswith("MNIST: margin gains most")
+
+
+def test_verdicts_count_what_the_tests_support():
+    told = title(pictures.verdicts(race_curves(), STRATEGIES))
+    assert told == "MNIST: outlier beats 4 of 4 rivals, none beat it"
+    few = pictures.verdicts(race_curves(lead=-0.03), ["random", "outlier"])
+    assert title(few) == "MNIST: outlier beats 0 of 1 rivals, 1 beats it"
+
+
+def test_ranks_leave_out_what_did_not_run_everywhere():
+    both = pd.concat([race_curves(), race_curves().assign(dataset="fashion_mnist")])
+    only_here = both["strategy"].eq("margin") & both["dataset"].eq("mnist")
+    shown = pictures.ranks(both[~only_here]).data
+    assert shown.index[0] == "outlier" and "margin" not in shown.index
+    assert shown["mean rank"].tolist() == [1, 2, 3, 4]
+    assert list(shown)[1:] == ["MNIST LeNet5", "FashionMNIST LeNet5"]
+
+
+def test_curves_and_headline_tell_what_is_reached_at_the_end():
+    curves = race_curves()
+    assert title(pictures.learning(curves, ["random", "outlier"])) == (
+        "MNIST: 93.0% with 200 labels by outlier, 90.0% by random"
+    )
+    meant = pictures.as_meant(curves, "lenet5")
+    assert "points below random at 200 labels" in title(meant)
+    assert any("as published" in str(trace.name) for trace in meant.data)
+    table = pictures.headline(curves, ["random", "outlier"], {"mnist": 0.92}).data
+    assert list(table.index) == ["random", "outlier"]
+    assert table.loc["random", "labels for 92%"].startswith("not reached")
+    assert table.loc["outlier", "MNIST, 200 labels"].startswith("93.0 %")
+
+
+def test_batches_are_shown_with_what_the_classifier_takes_them_for(mini):
+    learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=20)
+    learner.step(30, lambda indices: mini.targets[indices].numpy())
+    batch = learner.pool[:12]
+    wrong = int((learner.predict(mini.images[batch]) != mini.targets[batch].numpy()).sum())
+    fig = pictures.batch_grid(learner, mini, "outlier_topk", batch)
+    assert title(fig) == f"outlier topk: {wrong} of 12 are taken for something else"
+    (near, far) = pictures.batch_maps(
+        learner, mini, {"clump": batch[:1].repeat(2), "random": batch}, n_pool=60
+    )
+    assert "0.0 times as far" in title(near) and "times as far" in title(far)
