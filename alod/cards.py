@@ -59,13 +59,7 @@ def make_cards(
     >>> cards["names"], cards["name"], cards["columns"]
     (['cat', 'dog'], [0, 1, 0], 2)
     """
-    images = np.asarray(images)
-    grey, color = images.ndim == 3, images.ndim == 4 and images.shape[-1] == 3
-    if images.dtype != np.uint8 or not (grey or color) or len(images) == 0:
-        raise AlodError(
-            f"images of shape {images.shape} and type {images.dtype}: expected at least one, uint8,"
-            " (N, H, W) or (N, H, W, 3); scale to 0-255 and put channels last"
-        )
+    images = check_images(images)
     given = {"numbers": numbers, "names": names, "asked_round": asked_round, "scores": scores}
     for what, values in given.items():
         if values is not None and np.shape(values) != (len(images),):
@@ -90,6 +84,34 @@ def make_cards(
             None if np.isnan(score) else float(f"{score:.4g}") for score in np.asarray(scores)
         ]
     return cards
+
+
+def check_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Refuse what cannot be shown as images.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 (N, H, W) or (N, H, W, 3)
+        Grey or RGB images, N at least 1.
+
+    Returns
+    -------
+    ndarray of uint8 (N, H, W) or (N, H, W, 3)
+        The images, as they are.
+
+    Raises
+    ------
+    AlodError
+        If they are of another shape or type.
+    """
+    images = np.asarray(images)
+    grey, color = images.ndim == 3, images.ndim == 4 and images.shape[-1] == 3
+    if images.dtype != np.uint8 or not (grey or color) or len(images) == 0:
+        raise AlodError(
+            f"images of shape {images.shape} and type {images.dtype}: expected at least one, uint8,"
+            " (N, H, W) or (N, H, W, 3); scale to 0-255 and put channels last"
+        )
+    return images
 
 
 def _sheet(images: NDArray[np.uint8], columns: int) -> str:

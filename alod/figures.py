@@ -21,7 +21,7 @@ from pandas.io.formats.style import Styler
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from alod.cards import make_cards
+from alod.cards import check_images, make_cards
 from alod.errors import AlodError, check_count, check_name
 from alod.evaluation import summarize
 
@@ -513,13 +513,7 @@ def image_grid(
         If images are no uint8 array of that shape, or there are not as many captions.
     """
     check_count("columns", columns, 1)
-    images = np.asarray(images)
-    grey, color = images.ndim == 3, images.ndim == 4 and images.shape[-1] == 3
-    if images.dtype != np.uint8 or not (grey or color) or len(images) == 0:
-        raise AlodError(
-            f"images of shape {images.shape} and type {images.dtype}: expected at least one, uint8,"
-            " (N, H, W) or (N, H, W, 3); scale to 0-255 and put channels last"
-        )
+    images = check_images(images)
     hover = captions if hover is None else hover
     _check_length("captions", captions, len(images))
     _check_length("hover", hover, len(images))
