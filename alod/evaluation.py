@@ -486,29 +486,31 @@ def border_share(
     return float((classes[near] != classes[chosen, None]).any(axis=1).mean())
 
 
-def closeness(embeddings: ArrayLike, indices: ArrayLike) -> float:
-    """Measure how far the images of a batch lie from each other.
+def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10) -> float:
+    """Measure how far from their neighbors some images lie: how little they stand for others.
 
     Parameters
     ----------
     embeddings : array-like of float (N, D)
         Of the whole pool; compared by direction, as the detectors do.
     indices : array-like of int (k,)
-        The batch, k at least 2.
+        The images in question, k at least 1.
+    n_neighbors : int
+        Neighbors looked at, from 1 to N - 1.
 
     Returns
     -------
     float
-        Mean distance, in [0, 2], of an image to the nearest other one of the batch, embeddings
-        scaled to length 1. Near 0 the batch is a clump.
+        Mean distance of the images in question to their nearest neighbors in the pool, divided by
+        the same mean over all images: 1 is as usual, 2 twice as far.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    chosen = np.asarray(embeddings, dtype=float)[np.asarray(indices)]
-    check_count("images in the batch", len(chosen), 2)
-    points = chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)
-    distances, _ = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
-    return float(distances.mean())
+    points = np.asarray(embeddings, dtype=float)
+    check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
+    unit = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    distances, _ = NearestNeighbors(n_neighbors=n_neighbors).fit(unit).kneighbors()
+    return float(distances[np.asarray(indices)].mean() / distances.mean())
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -756,7 +756,11 @@ def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
 
 
 def gains(
-    table: pd.DataFrame, by: str = "strategy", title: str = "", reference: str = "random"
+    table: pd.DataFrame,
+    by: str = "strategy",
+    title: str = "",
+    reference: str = "random",
+    level: float = 0.05,
 ) -> go.Figure:
     """Draw what each strategy gains over a reference, with the interval of the paired test.
 
@@ -770,6 +774,8 @@ def gains(
         The finding in one sentence.
     reference : str
         What they are measured against, for the words under the title.
+    level : float
+        Strategies with ``p_holm`` below it are drawn filled, others hollow.
 
     Returns
     -------
@@ -800,7 +806,13 @@ def gains(
                     "width": 5,
                 },
                 mode="markers",
-                marker={"size": 10, "color": colors[row[by]]},
+                marker={
+                    "size": 11,
+                    "color": colors[row[by]],
+                    "line": {"width": 2, "color": colors[row[by]]},
+                    # Hollow where the test leaves it open.
+                    "symbol": "circle" if row["p_holm"] < level else "circle-open",
+                },
                 name=_display(row[by]),
                 hovertemplate=(
                     f"%{{y}}: %{{x:+.2f}} points, 95 % {points['low']:+.2f} to "
@@ -824,7 +836,7 @@ def gains(
         130 + 26 * len(names),
         note=f"Mean height of the learning curve over log-labels, minus that of "
         f"{_display(reference)} with the same seed; mean and 95 % interval of "
-        f"{_span(ordered['n_seeds'])} seeds.",
+        f"{_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, Holm-corrected.",
         legend=False,
     )
 

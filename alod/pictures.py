@@ -573,8 +573,8 @@ def batch_maps(
     Returns
     -------
     list of plotly.graph_objects.Figure
-        A t-SNE map for each strategy. Its title says how close the images of the batch are to each
-        other, compared with as many random ones.
+        A t-SNE map for each strategy. Its title says how far the images of the batch lie from their
+        neighbors in the pool.
     """
     rng = np.random.default_rng(seed)
     space = learner.outputs()[0].numpy()
@@ -584,17 +584,15 @@ def batch_maps(
     trust = projection.trustworthiness(space[shown], coordinates)
     maps = []
     for name, batch in asked.items():
-        chance = [rng.choice(learner.pool, len(batch), replace=False) for _ in range(50)]
-        usual = np.mean([evaluation.closeness(space, other) for other in chance])
-        near = evaluation.closeness(space, batch) / usual
+        remote = evaluation.remoteness(space, batch)
         groups = np.where(np.isin(shown, learner.labeled), "labeled", "pool").astype("<U8")
         groups[np.isin(shown, batch)] = "outlier"
         maps.append(
             figures.embedding_map(
                 coordinates,
                 groups,
-                title=f"{_plain(name)}: each image lies {near:.1f} times as far from the next one "
-                "asked for as in a random batch",
+                title=f"{_plain(name)}: these images lie {remote:.1f} times as far from their "
+                "neighbors as is usual in the pool",
                 classes=data.classes,
                 targets=data.targets[shown],
                 indices=shown,

@@ -252,14 +252,15 @@ def test_bad_tables_are_refused_in_one_line(call, message):
     assert "\n" not in str(error.value)
 
 
-def test_closeness_is_the_mean_distance_to_the_next_of_the_batch():
+def test_remoteness_compares_distances_to_the_nearest_others():
     points = np.random.default_rng(0).normal(size=(50, 5))
     batch = [3, 7, 20, 41]
-    unit = points[batch] / np.linalg.norm(points[batch], axis=1, keepdims=True)
-    apart = np.linalg.norm(unit[:, None] - unit, axis=2) + 9 * np.eye(4)
-    assert evaluation.closeness(points, batch) == pytest.approx(apart.min(1).mean())
-    copies = np.repeat(points[:1], 4, axis=0)
-    assert evaluation.closeness(copies, range(4)) == pytest.approx(0, abs=1e-6)
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    apart = np.linalg.norm(unit[:, None] - unit, axis=2) + 9 * np.eye(50)
+    near = np.sort(apart, axis=1)[:, :6].mean(1)
+    found = evaluation.remoteness(points, batch, n_neighbors=6)
+    assert found == pytest.approx(near[batch].mean() / near.mean())
+    assert evaluation.remoteness(points, range(50)) == pytest.approx(1)
 
 
 def test_border_share_counts_images_with_a_foreign_neighbor():

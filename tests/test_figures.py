@@ -358,6 +358,8 @@ def test_gains_are_drawn_with_their_interval_the_best_on_top():
         assert trace.x[0] + trace.error_x.array[0] == pytest.approx(100 * row["high"])
         assert trace.x[0] - trace.error_x.arrayminus[0] == pytest.approx(100 * row["low"])
     assert list(fig.layout.yaxis.categoryarray) == ["margin", "outlier"]  # from the bottom up
+    doubtful = figures.gains(table.assign(p_holm=[0.01, 0.2]))
+    assert [trace.marker.symbol for trace in doubtful.data] == ["circle", "circle-open"]
     assert "4 seeds" in fig.layout.title.text.replace("<br>", " ")
 
 
