@@ -333,8 +333,7 @@ class ActiveLearner:
             found = self.inliers(INLIER_SHARES[min(number, len(INLIER_SHARES) - 1)])
             self.learned_inliers = found
             if len(found.indices):
-                mode = self._settings["training_mode"]
-                self._train(self.model, self.labeled, mode, found, number + 1)
+                self._train(self.model, self.labeled, "warm", found, number + 1)
                 self._outputs = None
         self.seconds["fit"] = time.perf_counter() - started
 
@@ -414,9 +413,7 @@ class ActiveLearner:
             # More than are seen would only be read from the disk.
             seen = settings["steps"] * settings["batch_size"] * training.INLIERS_A_LABEL
             rows = geometry.sample(len(found.indices), seen, self._rng(f"inliers{number}"))
-            found = Inliers(found.indices[rows], found.targets[rows])
-            images = training.as_tensor(self.images[found.indices])
-            more = (images, torch.as_tensor(found.targets))
+            more = training.as_tensor(self.images[found.indices[rows]])
         training.fit(
             model,
             training.as_tensor(self.images[labeled]),

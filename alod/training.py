@@ -6,7 +6,7 @@ step waits for the host.
 
 import copy
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
@@ -24,8 +24,9 @@ AUGMENTATIONS = ("none", "digits", "clothing")
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
-# Images with a predicted class in a batch, for each labeled one.
-INLIERS_A_LABEL = 3
+# Inliers in a batch for each labeled image, and the probability from which a predicted class is
+# learned (as published: Sohn et al. 2020, with seven for each).
+INLIERS_A_LABEL, SURE = 3, 0.95
 
 Images = Tensor | np.ndarray
 
@@ -182,7 +183,7 @@ def fit(
     augment: str | None = None,
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
-    inliers: tuple[Tensor, Tensor] | None = None,
+    inliers: Tensor | None = None,
     seed: int = 0,
 ) -> None:
     """Take a fixed number of gradient steps on the labeled images; changes the model in place.
@@ -213,9 +214,11 @@ def fit(
         training").
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
-    inliers : tuple of Tensor, optional
-        More images (K, C, H, W) with the classes predicted for them, int64 (K,), K at least 1:
-        three of them join each labeled image of a batch.
+    inliers : Tensor, optional
+        More images (K, C, H, W), K at least 1, whose classes nobody told: three of them join each
+        labeled image of a batch. What the model takes an image for as it is, it learns of the
+        distorted image, where it is at least 95 % sure (Sohn et al. 2020, "FixMatch: simplifying
+        semi-supervised learning with consistency and confidence").
     seed : int
         Orders the batches and draws dropout, distortions and noise.
 
@@ -238,7 +241,9 @@ def fit(
     order = _batches(len(images), steps, batch_size, seed).to(device, non_blocking=True)
     images = to_float(images.to(device)).contiguous(memory_format=torch.channels_last)
     targets = targets.to(device)
-    with_inliers = _joined(inliers, steps, batch_size, seed, device)
+    more = None if inliers is None else inliers.to(device)
+    if more is not None:
+        joining = _batches(len(more), steps, INLIERS_A_LABEL * batch_size, seed + 1).to(device)
     with seeded(seed, device):
         _set_start(model, mode, initial_state)
         model.to(memory_format=torch.channels_last)
@@ -251,11 +256,20 @@ def fit(
         )
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
         for step, batch in enumerate(order):
-            inputs, wanted = with_inliers(step, images[batch], targets[batch])
+            inputs, wanted = images[batch], targets[batch]
+            if more is not None:
+                # As bytes until here: the pool may be large.
+                clean = to_float(more[joining[step]]).contiguous(memory_format=torch.channels_last)
+                inputs = torch.cat([inputs, clean])
+                wanted = torch.cat([wanted, _sure_classes(model, clean, half)])
             inputs = augment_batch(inputs, augment or "none")
             with _autocast(device, half):
-                logits = model(inputs)[1]
-            loss = functional.cross_entropy(logits.float(), wanted)
+                logits = model(inputs)[1].float()
+            loss = functional.cross_entropy(logits[:batch_size], wanted[:batch_size])
+            if more is not None:
+                # Over all that joined: the more of them are sure, the more they count.
+                unlabeled, predicted = logits[batch_size:], wanted[batch_size:]
+                loss += functional.cross_entropy(unlabeled, predicted, reduction="sum") / len(clean)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
@@ -276,25 +290,13 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
 
 
-def _joined(
-    inliers: tuple[Tensor, Tensor] | None,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    device: torch.device,
-) -> Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Prepare a function that puts a step's inliers to its labeled images and targets."""
-    if inliers is None:
-        return lambda step, images, targets: (images, targets)
-    more, predicted = (part.to(device) for part in inliers)
-    order = _batches(len(more), steps, INLIERS_A_LABEL * batch_size, seed + 1).to(device)
-
-    def join(step: int, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        rows = order[step]
-        # As bytes until here: the pool may be large.
-        return torch.cat([images, to_float(more[rows])]), torch.cat([targets, predicted[rows]])
-
-    return join
+def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
+    """Return the predicted classes (N,), and -100, which no loss counts, where they are unsure."""
+    # Apart from the step's own pass: autocast would lend it weights that know no gradient.
+    with torch.no_grad(), _autocast(images.device, half):
+        logits = model(images)[1]
+    probability, predicted = logits.float().softmax(1).max(1)
+    return predicted.masked_fill(probability < SURE, -100)
 
 
 def _batches(n: int, steps: int, batch_size: int, seed: int) -> Tensor:
