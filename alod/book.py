@@ -550,7 +550,8 @@ def _stage_pages(root: Path, stage: Path) -> None:
     for name in ("_ext", "_static"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(root / name, stage / name, ignore=ignore, dirs_exist_ok=True)
-    for pattern in ("*.md", "*.bib", "images/*"):
+    # Tables of recorded results are there to be downloaded.
+    for pattern in ("*.md", "*.bib", "images/*", "results/*.csv", "results/*.json"):
         for page in (root / "book").glob(pattern):
             target = stage / page.relative_to(root)
             target.parent.mkdir(exist_ok=True)
@@ -582,7 +583,7 @@ def status(folder: Path, scale: str) -> str:
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
         shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
-        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} |")
+        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} | not timed |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
     return "\n".join(
         [
@@ -596,8 +597,11 @@ def status(folder: Path, scale: str) -> str:
             "",
             "## Chapters",
             "",
-            "| chapter | parameters | seconds |",
-            "|:---|:---|---:|",
+            "Seconds are those of the processor above, two chapters at a time. Colab's free GPU has "
+            "not been timed for any chapter; none needs one, and all run there on its processor.",
+            "",
+            "| chapter | parameters | seconds here | on a free GPU |",
+            "|:---|:---|---:|---:|",
             *rows,
             "",
             "## Versions",

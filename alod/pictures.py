@@ -204,6 +204,144 @@ def stage_maps(
     return maps
 
 
+def recorded_maps(
+    dataset: str, model: str, titles: Sequence[str], n_images: int = 2000, seed: int = 0
+) -> list[go.Figure]:
+    """Draw a full pool after its last round, as recorded: all of it by UMAP, a part by t-SNE.
+
+    Parameters
+    ----------
+    dataset : {"mnist", "fashion_mnist"}
+        The pool.
+    model : {"cnn", "lenet5", "resnet18"}
+        The classifier.
+    titles : sequence of str (2,)
+        What each map shows, in one sentence.
+    n_images : int
+        Images of the pool that can be looked at, beside those asked for, at most 6,000; the others
+        are points in the background.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    list of plotly.graph_objects.Figure
+        Two maps; their notes tell method, n and trustworthiness.
+    """
+    from alod.data import load_dataset
+
+    kept, mini = projection.recorded(dataset, model), load_dataset(f"{dataset}_mini")
+    trust = evaluation.recorded("projections").query(
+        "dataset == @dataset and model == @model and stage == 'last'"
+    )
+    images = np.concatenate([mini.images[:, 0].numpy(), kept["images"] * 17])
+    groups = np.select([kept["round"] == 0, kept["round"] > 0], ["initial", "outlier"], "pool")
+    groups[np.isin(kept["shown"], kept["core"])] = "core"
+    never = np.flatnonzero(kept["round"] < 0)
+    few = np.random.default_rng(seed).choice(never, min(n_images, len(never)), replace=False)
+    pointed = np.sort(np.concatenate([few, np.flatnonzero(kept["round"] >= 0)]))
+    maps = []
+    for method, title in zip(METHODS, titles, strict=True):
+        xy = kept[f"{method}_last"].T
+        # UMAP has laid out the whole pool, t-SNE only what is shown.
+        row = kept["shown"][pointed] if method == "umap" else pointed
+        told = trust[trust["method"] == method]["trustworthiness"].item()
+        maps.append(
+            figures.embedding_map(
+                xy[row],
+                groups[pointed],
+                title=title,
+                classes=mini.classes,
+                targets=kept["targets"][kept["shown"][pointed]],
+                indices=kept["shown"][pointed],
+                note=f"{METHODS[method]}; n = {len(xy):,} images, {len(pointed):,} of them to be "
+                f"pointed at; trustworthiness {told:.2f}",
+                images=images[pointed],
+                asked_round=kept["round"][pointed],
+                scores=kept["score"][pointed].astype(float),
+                crowd=np.delete(xy, row, axis=0),
+            )
+        )
+    return maps
+
+
+def recorded_settings(stage: str, title: str) -> go.Figure:
+    """Draw the full pools of all settings at one moment, as recorded, by UMAP.
+
+    Parameters
+    ----------
+    stage : {"before", "last"}
+        Before learning, or after the last round.
+    title : str
+        What is seen, in one sentence.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A small map for each setting, with its trustworthiness.
+    """
+    from alod.data import load_dataset
+
+    check_name("stage", stage, ("before", "last"))
+    table = evaluation.recorded("projections").query("method == 'umap' and stage == @stage")
+    names = {data: load_dataset(f"{data}_mini").classes for data in table["dataset"].unique()}
+    panels, classes = {}, {}
+    for dataset, model in sorted(zip(table["dataset"], table["model"], strict=True), key=_in_order):
+        kept = projection.recorded(dataset, model)
+        caption = f"{_spelled(dataset)}, {figures.MODEL_NAMES[model]}"
+        panels[caption] = kept[f"umap_{stage}"], kept["targets"]
+        classes[caption] = names[dataset]
+    return figures.class_maps(
+        panels,
+        classes,
+        title=title,
+        note=f"UMAP; n = {table['n_images'].iloc[0]:,} images each; trustworthiness "
+        f"{table['trustworthiness'].min():.2f} to {table['trustworthiness'].max():.2f}",
+    )
+
+
+def _in_order(setting: tuple[str, str]) -> tuple[int, int]:
+    dataset, model = setting
+    return list(figures.MODEL_NAMES).index(model), list(DATASET_NAMES).index(dataset)
+
+
+def trust_table(caption: str = "") -> Styler:
+    """Show how far each recorded map can be trusted, and what lies where classes touch.
+
+    Parameters
+    ----------
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each setting.
+    """
+    table = evaluation.recorded("projections")
+    table["setting"] = [
+        f"{_spelled(dataset)} {figures.MODEL_NAMES[model]}"
+        for dataset, model in table[["dataset", "model"]].itertuples(index=False)
+    ]
+    trust = table.pivot_table(
+        index="setting", columns=["method", "stage"], values="trustworthiness", sort=False
+    )
+    border = table.query("method == 'umap'").pivot_table(
+        index="setting", columns="stage", values=["border_pool", "border_outlier"], sort=False
+    )
+    shown = {
+        "test accuracy": table.groupby("setting")["test_accuracy"].first().map("{:.1%}".format)
+    }
+    moments = {"before": "before", "last": "after"}
+    for method, name in METHODS.items():
+        for stage, told in moments.items():
+            shown[f"{name} {told}"] = trust[method, stage].map("{:.2f}".format)
+    for stage, told in moments.items():
+        shown[f"pool touching {told}"] = border["border_pool", stage].map("{:.0%}".format)
+    shown["asked for touching after"] = border["border_outlier", "last"].map("{:.0%}".format)
+    return figures.table(pd.DataFrame(shown).loc[trust.index], caption=caption)
+
+
 # --- comparisons of classifiers ---------------------------------------------------------------
 
 
