@@ -161,6 +161,11 @@ def run_folder(name: str) -> Path:
     ------
     AlodError
         If `name` is not a plain file name.
+
+    Examples
+    --------
+    >>> run_folder("mnist_cnn_outlier_0").name
+    'mnist_cnn_outlier_0'
     """
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise AlodError(f"run name {name!r}: expected letters, digits and . _ + - only")
@@ -597,8 +602,8 @@ def status(folder: Path, scale: str) -> str:
             "",
             "## Chapters",
             "",
-            "Seconds are those of the processor above, two chapters at a time. Colab's free GPU has "
-            "not been timed for any chapter; none needs one, and all run there on its processor.",
+            "Seconds are those of the processor above, other chapters running beside. Colab's free "
+            "GPU has not been timed for any chapter; none needs one.",
             "",
             "| chapter | parameters | seconds here | on a free GPU |",
             "|:---|:---|---:|---:|",

@@ -161,6 +161,14 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
     AlodError
         If the name is unknown; if a raw file is damaged (it is named, and left as it is); if the
         data are neither there nor to be downloaded.
+
+    Examples
+    --------
+    >>> data = load_dataset("mnist_mini")
+    >>> data.images.shape, data.images.dtype, data.test_images.shape
+    (torch.Size([6000, 1, 28, 28]), torch.uint8, torch.Size([1000, 1, 28, 28]))
+    >>> data.classes[3], int(data.targets[0]) in range(10)
+    ('3', True)
     """
     check_name("data set", name, DATASETS)
     source = _SOURCES[name.removesuffix("_mini")]
@@ -259,6 +267,13 @@ def from_arrays(
     ------
     AlodError
         If shape, type, range or length of anything is not as above; if a float is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
+    >>> data.images.shape, data.targets.tolist(), data.classes
+    (torch.Size([4, 1, 28, 28]), [0, 1, 1, 0], ('cat', 'dog'))
     """
     images_NCHW = _as_images("images", images)
     if len(images_NCHW) == 0:
@@ -325,6 +340,17 @@ def from_folder(
     AlodError
         If the folder is missing or holds no readable image; if a number is out of range; if
         `test_fraction` sets no image aside.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> for name in ("cat/1.png", "dog/1.png"):
+    ...     Path("photos", name).parent.mkdir(parents=True)
+    ...     Image.new("L", (40, 30)).save(Path("photos", name))
+    >>> data = from_folder("photos", image_size=28)
+    >>> data.images.shape, data.classes
+    (torch.Size([2, 1, 28, 28]), ('cat', 'dog'))
     """
     check_count("image_size", image_size, 8, 1024)
     check_count("seed", seed, 0)

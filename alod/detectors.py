@@ -287,6 +287,14 @@ def class_scores(
     -------
     numpy.ndarray
         float64 (U, classes present), in the order of the class numbers; higher is more outlying.
+
+    Examples
+    --------
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[0.8, 0.6], [0.6, 0.8]])
+    >>> class_scores("knn", labeled, torch.tensor([0, 1]), pool).argmin(axis=1).tolist()
+    [0, 1]
     """
     classes, counts = targets.unique(return_counts=True)
     if int(counts.min()) < MIN_FIT and not isinstance(detector, KNN) and detector != "knn":
@@ -312,6 +320,12 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     -------
     numpy.ndarray
         float64 (U,), higher is more outlying. With a single class, its score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> contrast(np.array([[1.0, 4.0], [3.0, 3.0]]), "ratio").tolist()
+    [0.25, 1.0]
     """
     if scores_UC.shape[1] == 1 or kind == "none":
         return scores_UC.min(axis=1)

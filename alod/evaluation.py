@@ -475,6 +475,14 @@ def border_share(
     float
         Share, in [0, 1], of the images in question that have an image of another class among their
         nearest neighbors in the pool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> angles = np.array([0.0, 0.1, 0.2, 1.3, 1.4, 1.5])
+    >>> embeddings = np.column_stack([np.cos(angles), np.sin(angles)])
+    >>> border_share(embeddings, [0, 0, 1, 1, 1, 1], indices=[0, 5], n_neighbors=2)
+    0.5
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -549,6 +557,12 @@ def published_curves() -> pd.DataFrame:
     DataFrame
         ``dataset`` (``mnist, fashion_mnist``), ``model`` (``cnn, lenet5, resnet18``),
         ``n_labeled`` int64, ``test_accuracy`` float64 in [0, 1].
+
+    Examples
+    --------
+    >>> published = published_curves()
+    >>> sorted(published["model"].unique())
+    ['cnn', 'lenet5', 'resnet18']
     """
     return pd.read_csv(Path(__file__).with_name("_published.csv"))
 
@@ -654,6 +668,12 @@ def recorded(stem: str) -> pd.DataFrame:
     ------
     AlodError
         If there is no such result.
+
+    Examples
+    --------
+    >>> curves = recorded("strategies")
+    >>> {"dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"} <= {*curves}
+    True
     """
     file = f"book/results/{stem}.csv"
     checkout = Path(__file__).parents[1] / file

@@ -467,6 +467,13 @@ def embedding_animation(
     ------
     AlodError
         If lengths differ, nothing was asked for, or `history` lacks a round.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fig = embedding_animation(np.eye(4)[:, :2], asked_round=[0, 1, -1, -1])
+    >>> [frame.name for frame in fig.frames]
+    ['0', '1']
     """
     xy, names, numbers = _points(coordinates, targets, classes, indices)
     asked = np.asarray(asked_round)
@@ -605,6 +612,13 @@ def image_grid(
     ------
     AlodError
         If images are no uint8 array of that shape, or there are not as many captions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fig = image_grid(np.zeros((2, 28, 28), np.uint8), ["4", "9"], title="Asked for")
+    >>> fig.layout.meta["alt"]
+    'Asked for. 2 images: 4; 9.'
     """
     check_count("columns", columns, 1)
     images = check_images(images)
@@ -668,6 +682,12 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str], title: str = "")
     ------
     AlodError
         If the matrix is not (C, C).
+
+    Examples
+    --------
+    >>> fig = confusion_matrix([[9, 1], [0, 10]], ["cat", "dog"], title="Cats are taken for dogs")
+    >>> fig.layout.meta["alt"].partition(";")[0]
+    'Cats are taken for dogs. Confusion matrix of 20 test images, 1 of them wrong'
     """
     counts = np.asarray(matrix)
     if counts.shape != (len(classes), len(classes)):
@@ -722,6 +742,14 @@ def per_class_accuracy(
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> accuracy = {"class": ["cat", "dog"], "test_accuracy": [0.9, 0.8], "labels": "all"}
+    >>> table = pd.DataFrame(accuracy)
+    >>> per_class_accuracy(table, by="labels", note="n = 200 test images").layout.meta["alt"]
+    'Test accuracy per class for all; lowest is dog with 80.0% (all).'
     """
     _check_columns(table, ["class", "test_accuracy", by])
     fig = go.Figure()
@@ -780,6 +808,14 @@ def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") ->
     ------
     AlodError
         If columns are missing or a round has two rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> history = pd.DataFrame({"round": [0, 1], "fit_seconds": [2.0, 2.0]})
+    >>> history = history.assign(infer_seconds=0.5, query_seconds=0.1)
+    >>> seconds_per_round(history).layout.meta["alt"]
+    'Seconds per round, in all: training 4.0, reading the pool 1.0, choosing 0.2.'
     """
     parts = {
         "fit_seconds": ("training", BLUE),
@@ -1031,6 +1067,13 @@ def table(frame: pd.DataFrame, caption: str = "") -> Styler:
     -------
     pandas.io.formats.style.Styler
         Displays as HTML in a notebook.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> shown = table(pd.DataFrame({"accuracy": [93.14]}, index=["outlier"]), caption="One seed.")
+    >>> "93.1" in shown.to_html() and "One seed." in shown.to_html()
+    True
     """
     frame = frame.rename_axis(index=None, columns=None)
     return (

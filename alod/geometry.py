@@ -34,6 +34,12 @@ def normalize(embeddings: Tensor) -> Tensor:
     -------
     Tensor
         float32 (N, D).
+
+    Examples
+    --------
+    >>> import torch
+    >>> normalize(torch.tensor([[0.0, 2.0], [-3.0, 0.0]])).tolist()
+    [[0.0, 1.0], [-1.0, 0.0]]
     """
     return functional.normalize(embeddings, dim=1)
 

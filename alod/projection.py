@@ -58,6 +58,13 @@ def project(
     AlodError
         If the method is unknown, the embeddings are no finite matrix of that size, or the cache is
         no folder.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> embeddings = np.random.default_rng(0).normal(size=(20, 5))
+    >>> project(embeddings, method="tsne").shape
+    (20, 2)
     """
     check_name("projection method", method, METHODS)
     check_count("seed", seed, 0, 2**32 - 1)
@@ -170,6 +177,13 @@ def trustworthiness(
     ------
     AlodError
         If rows do not match or `n_neighbors` is not below half of the points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> embeddings = np.random.default_rng(0).normal(size=(50, 2)) + 5
+    >>> round(trustworthiness(embeddings, np.arctan2(*embeddings.T)[:, None] * [1, 0], 5), 1)
+    1.0
     """
     from sklearn import manifold
 
