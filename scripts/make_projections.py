@@ -10,7 +10,6 @@ classes touch), ``.json`` (where it comes from) and ``book/results/projections/*
 import argparse
 import json
 import os
-import time
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -71,9 +70,7 @@ def record(
     for stage, method in product(STAGES, projection.METHODS):
         space = kept[stage]
         own = space if method == "umap" else space[shown]
-        start = time.perf_counter()
         coordinates = projection.project(own, method, seed=run.config.seed, cache=cache)
-        seconds = time.perf_counter() - start
         arrays[f"{method}_{stage}"] = packed(coordinates)
         rows.append(
             {
@@ -84,10 +81,9 @@ def record(
                 "n_images": len(own),
                 "trustworthiness": round(projection.trustworthiness(own, coordinates), 4),
                 **shares(space, data, counted),
-                "seconds": round(seconds, 1),
             }
         )
-        print(*list(rows[-1].values())[:6], f"{seconds:.0f} s", flush=True)
+        print(*list(rows[-1].values())[:6], flush=True)
     return arrays, rows
 
 
