@@ -399,6 +399,8 @@ def class_maps(
     for place, (caption, (xy, targets)) in enumerate(panels.items()):
         _check_length("classes", targets, xy.shape[1])
         row, column = divmod(place, columns)
+        # Most maps are wider than high, or the other way around: each to the middle.
+        xy = xy + (1023 - xy.max(axis=1, keepdims=True)) // 2
         at = (column * _PANEL, round(row * pitch * _PANEL))
         sheet.paste(Image.fromarray(_pixels(xy, targets)), at)
         texts.append((column + 0.5, row * pitch + 1.06, caption, 12))

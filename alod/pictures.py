@@ -389,23 +389,18 @@ def trust_table(caption: str = "") -> Styler:
         f"{_spelled(dataset)} {figures.MODEL_NAMES[model]}"
         for dataset, model in table[["dataset", "model"]].itertuples(index=False)
     ]
-    trust = table.pivot_table(
-        index="setting", columns=["method", "stage"], values="trustworthiness", sort=False
-    )
-    border = table.query("method == 'umap'").pivot_table(
-        index="setting", columns="stage", values=["border_pool", "border_outlier"], sort=False
-    )
-    shown = {
-        "test accuracy": table.groupby("setting")["test_accuracy"].first().map("{:.1%}".format)
-    }
-    moments = {"before": "before", "last": "after"}
-    for method, name in METHODS.items():
-        for stage, told in moments.items():
-            shown[f"{name} {told}"] = trust[method, stage].map("{:.2f}".format)
-    for stage, told in moments.items():
-        shown[f"pool touching {told}"] = border["border_pool", stage].map("{:.0%}".format)
-    shown["asked for touching after"] = border["border_outlier", "last"].map("{:.0%}".format)
-    return figures.table(pd.DataFrame(shown).loc[trust.index], caption=caption)
+    accuracy = table.groupby("setting", sort=False)["test_accuracy"].first()
+    shown = pd.DataFrame({"test accuracy": accuracy.map("{:.1%}".format)})
+    for stage, told in {"before": "before", "last": "after"}.items():
+        own = table[table["stage"] == stage].set_index("setting")
+        umap, tsne = (own[own["method"] == method] for method in METHODS)
+        for name, first, second, digits in (
+            ("trust", umap["trustworthiness"], tsne["trustworthiness"], ".2f"),
+            ("touching", umap["border_pool"], umap["border_outlier"], ".0%"),
+        ):
+            spelled = f"{{:{digits}}}".format
+            shown[f"{name} {told}"] = first.map(spelled) + " / " + second.map(spelled)
+    return figures.table(shown, caption=caption)
 
 
 # --- comparisons of classifiers ---------------------------------------------------------------
