@@ -247,8 +247,8 @@ def test_the_crowd_lies_behind_in_whole_numbers_and_cannot_be_pointed_at():
     assert behind.customdata is None and behind.hoverinfo == "skip"
     assert behind.legendgroup == "pool"
     assert "60,045 pool" in fig.layout.meta["alt"]
-    # Sixteen bits a number, in base64.
-    assert len(fig.to_json()) < 340_000
+    # Sixteen bits a number in base64, or a few digits where Plotly 5 writes lists.
+    assert len(fig.to_json()) < 500_000
 
 
 def test_pixels_show_the_most_frequent_class_where_it_lies():
