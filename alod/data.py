@@ -63,6 +63,12 @@ class Dataset:
     augment : str
         The distortions that leave the class what it is: ``"digits"`` (small affine),
         ``"clothing"`` (flip and shift) or ``"none"``.
+
+    Examples
+    --------
+    >>> data = load_dataset("fashion_mnist_mini")
+    >>> len(data.images), len(data.test_images), data.classes[9]
+    (6000, 1000, 'Ankle boot')
     """
 
     name: str
@@ -205,6 +211,11 @@ def data_folder(folder: Path | str | None = None) -> Path:
     -------
     Path
         `folder`, else the environment variable ``ALOD_DATA``, else the user's cache directory.
+
+    Examples
+    --------
+    >>> data_folder("data").name
+    'data'
     """
     given = folder or os.environ.get("ALOD_DATA") or platformdirs.user_cache_dir("alod")
     return Path(given).expanduser()
@@ -225,6 +236,11 @@ def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
         ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path: where it is, or where it
         would be downloaded to); ``megabytes`` (float, on disk; 0 when missing); ``note`` (one
         line: what was verified, why it is refused, or what will happen).
+
+    Examples
+    --------
+    >>> [row["name"] for row in inventory() if row["state"] == "embedded"]
+    ['mnist_mini', 'fashion_mnist_mini']
     """
     return [
         _mini_row(name) if name.endswith("_mini") else _raw_row(name, data_folder(folder))
@@ -668,6 +684,14 @@ def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
     ------
     Exception
         Whatever the decoder raises on a file that is no image or a damaged one.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> Image.new("L", (40, 30)).save("photo.png")
+    >>> read_square(Path("photo.png"), 28).shape
+    (28, 28, 3)
     """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)

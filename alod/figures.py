@@ -208,6 +208,13 @@ def accuracy_against_share(
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> history = pd.DataFrame({"n_labeled": [50, 100], "test_accuracy": [0.71, 0.84]})
+    >>> accuracy_against_share({"cnn": history}, n_pool=6000).layout.xaxis.title.text
+    'share of the pool labeled'
     """
     check_count("n_pool", n_pool, 1)
     summary = _summary(curves, by)
@@ -858,6 +865,13 @@ def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = {"initial": ["random", "kmeans"], "measure": "MMD²", "percentile": [48.0, 3.0]}
+    >>> distribution_match(pd.DataFrame(rows)).layout.meta["alt"]
+    'Percentiles among random sets: random 48 to 48; kmeans 3 to 3.'
     """
     _check_columns(table, ["initial", "measure", "percentile"])
     fig = go.Figure()
@@ -923,6 +937,13 @@ def gains(
     ------
     AlodError
         If columns are missing or a strategy has two rows (two settings).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row = {"strategy": ["outlier"], "n_seeds": 5, "mean_difference": 0.02, "low": 0.01}
+    >>> gains(pd.DataFrame(row | {"high": 0.03, "p_holm": 0.001})).layout.meta["alt"]
+    'Gain over random in points: outlier +2.0.'
     """
     _check_columns(table, [by, "n_seeds", "mean_difference", "low", "high", "p_holm"])
     _check_single(table, [by])
@@ -999,6 +1020,13 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     ------
     AlodError
         If columns are missing or a pair has two rows (two settings).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> test = {"first": ["outlier"], "second": "random", "n_seeds": 5, "mean_difference": 0.02}
+    >>> pairwise_matrix(pd.DataFrame(test | {"p_holm": 0.001})).layout.meta["alt"]
+    'Pairwise comparison of 2 strategies: outlier beats random.'
     """
     _check_columns(tests, ["first", "second", "n_seeds", "mean_difference", "p_holm"])
     _check_single(tests, ["first", "second"])
