@@ -411,14 +411,13 @@ def class_maps(
         at = (column * _PANEL, round(row * pitch * _PANEL))
         sheet.paste(Image.fromarray(_pixels(xy, targets)), at)
         texts.append((column + 0.5, row * pitch + 1.06, caption, 12))
-        for target, name in enumerate(classes[caption]):
-            own = xy[:, targets == target]
-            if own.size:
-                x, y = np.median(own, axis=1) / 1024
-                texts.append((column + x, row * pitch + 1 - y, f"<b>{name[:7]}</b>", 10))
-    x, y, text, size = zip(*texts, strict=True)
+        for x, y, name in _names_on_map(xy, targets, classes[caption]):
+            texts.append((column + x, row * pitch + y, f"<b>{name}</b>", 10))
+    across, down, text, size = zip(*texts, strict=True)
     fig = go.Figure(
-        go.Scatter(x=x, y=y, mode="text", text=text, textfont={"size": size}, hoverinfo="skip")
+        go.Scatter(
+            x=across, y=down, mode="text", text=text, textfont={"size": size}, hoverinfo="skip"
+        )
     )
     fig.add_layout_image(
         source=_colored_png(sheet),
@@ -1589,6 +1588,30 @@ def _pixels(xy: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np
     shade = np.clip(counts.sum(axis=0), 1, len(_SHADES)) - 1
     picture = np.where(counts.any(axis=0), counts.argmax(axis=0) * len(_SHADES) + shade, 255)
     return picture.astype(np.uint8).reshape(_PANEL, _PANEL)
+
+
+def _names_on_map(
+    xy: NDArray[np.integer], targets: NDArray[np.integer], classes: Sequence[str]
+) -> list[tuple[float, float, str]]:
+    """Return where the classes' names stand in a picture: amid their points, pushed apart."""
+    amid = []
+    for target, name in enumerate(classes):
+        own = xy[:, targets == target]
+        if own.size:
+            x, y = np.median(own, axis=1) / 1023
+            # The last word, or the first of several names: boot, T-shirt.
+            short = name.partition("/")[0].split()[-1][:8]
+            amid.append((float(np.clip(x, 0.12, 0.88)), float(1 - y), short))
+    placed: list[tuple[float, float, str]] = []
+    for x, y, name in sorted(amid, key=lambda entry: entry[1]):
+        # Letters are 7 px wide and lines 12 px high in a picture of 180 px.
+        while any(
+            abs(x - a) < 0.02 * (len(name) + len(other)) and abs(y - b) < 0.07
+            for a, b, other in placed
+        ):
+            y += 0.01
+        placed.append((x, y, name))
+    return placed
 
 
 def _colored_png(sheet: Image.Image) -> str:

@@ -352,12 +352,13 @@ def recorded_settings(stage: str, title: str) -> go.Figure:
         caption = f"{_spelled(dataset)}, {figures.MODEL_NAMES[model]}"
         panels[caption] = kept[f"umap_{stage}"], kept["targets"]
         classes[caption] = names[dataset]
+    least, most = (f"{table['trustworthiness'].agg(f):.2f}" for f in ("min", "max"))
+    trust = least if least == most else f"{least} to {most}"
     return figures.class_maps(
         panels,
         classes,
         title=title,
-        note=f"UMAP; n = {table['n_images'].iloc[0]:,} images each; trustworthiness "
-        f"{table['trustworthiness'].min():.2f} to {table['trustworthiness'].max():.2f}",
+        note=f"UMAP; n = {table['n_images'].iloc[0]:,} images each; trustworthiness {trust}",
     )
 
 
