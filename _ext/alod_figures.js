@@ -48,7 +48,8 @@
     const cards = figure.layout.meta?.cards;
     const rows = [];
     for (const trace of figure._fullData) {
-      if (!trace.x || trace.hoverinfo === "skip" || trace.mode === "text") continue;
+      if (!trace.x || trace.mode === "text") continue;
+      if (trace.hoverinfo === "skip" && !trace.meta) continue;
       const { name, x, y, z, customdata: extra } = trace;
       if (z) {
         y.forEach((below, i) => x.forEach((across, j) =>

@@ -113,6 +113,11 @@ def book_folder() -> Path:
     ------
     AlodError
         If there is none: the chapters are in the repository, not in the installed package.
+
+    Examples
+    --------
+    >>> book_folder().name
+    'book'
     """
     here = Path.cwd()
     for root in (Path(__file__).resolve().parent.parent, here, *here.parents):
@@ -131,12 +136,22 @@ def chapters() -> dict[str, Path]:
     -------
     dict of str to Path
         ``"mnist"`` -> ``.../book/mnist.ipynb``, sorted by name.
+
+    Examples
+    --------
+    >>> chapters()["mnist"].name
+    'mnist.ipynb'
     """
     return {path.stem: path for path in sorted(book_folder().glob("*.ipynb"))}
 
 
 def repository() -> str:
-    """Return the public repository's ``owner/name``, set in ``_config.yml`` and nowhere else."""
+    """Return the public repository's ``owner/name``, set in ``_config.yml`` and nowhere else.
+
+    Examples
+    --------
+    >>> owner, name = repository().split("/")
+    """
     config = book_folder().parent / "_config.yml"
     match = re.search(r"^ +url: https://github\.com/([\w.-]+/[\w.-]+)$", config.read_text(), re.M)
     if match is None:
@@ -161,6 +176,11 @@ def run_folder(name: str) -> Path:
     ------
     AlodError
         If `name` is not a plain file name.
+
+    Examples
+    --------
+    >>> run_folder("mnist_cnn_outlier_0").name
+    'mnist_cnn_outlier_0'
     """
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise AlodError(f"run name {name!r}: expected letters, digits and . _ + - only")
@@ -187,6 +207,13 @@ class Parameter:
         What may be given: of ``str``, ``int``, ``float``, ``bool``, ``NoneType``.
     choices : tuple of str
         The only values allowed, from a comment ``# cnn | lenet5 | resnet18``; empty for any.
+
+    Examples
+    --------
+    >>> Parameter("cnn", (str,), ("cnn", "lenet5")).describe()
+    'cnn | lenet5'
+    >>> Parameter(None, (int, type(None))).describe()
+    'int or none'
     """
 
     default: object
@@ -217,6 +244,11 @@ def parameters_of(notebook: Path) -> dict[str, Parameter]:
     ------
     AlodError
         If the file is no notebook or has no such cell.
+
+    Examples
+    --------
+    >>> parameters_of(chapters()["mnist"])["model"].choices
+    ('cnn', 'lenet5', 'resnet18')
     """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -278,6 +310,11 @@ def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> dict[s
     AlodError
         On an unknown name, a value of another type or not among the cell's choices, and when the
         notebook has no parameters.
+
+    Examples
+    --------
+    >>> check_parameters(chapters()["mnist"], {"rounds": "2", "model": "lenet5"})
+    {'rounds': 2, 'model': 'lenet5'}
     """
     known = parameters_of(notebook)
     checked: dict[str, Any] = {}
@@ -550,7 +587,8 @@ def _stage_pages(root: Path, stage: Path) -> None:
     for name in ("_ext", "_static"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(root / name, stage / name, ignore=ignore, dirs_exist_ok=True)
-    for pattern in ("*.md", "*.bib", "images/*"):
+    # Tables of recorded results are there to be downloaded.
+    for pattern in ("*.md", "*.bib", "images/*", "results/*.csv", "results/*.json"):
         for page in (root / "book").glob(pattern):
             target = stage / page.relative_to(root)
             target.parent.mkdir(exist_ok=True)
@@ -582,7 +620,7 @@ def status(folder: Path, scale: str) -> str:
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
         shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
-        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} |")
+        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} | not timed |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
     return "\n".join(
         [
@@ -596,8 +634,11 @@ def status(folder: Path, scale: str) -> str:
             "",
             "## Chapters",
             "",
-            "| chapter | parameters | seconds |",
-            "|:---|:---|---:|",
+            "Seconds are those of the processor above, other chapters running beside. Colab's free "
+            "GPU has not been timed for any chapter; none needs one.",
+            "",
+            "| chapter | parameters | seconds here | on a free GPU |",
+            "|:---|:---|---:|---:|",
             *rows,
             "",
             "## Versions",

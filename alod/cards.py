@@ -103,6 +103,12 @@ def check_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ------
     AlodError
         If they are of another shape or type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_images(np.zeros((2, 28, 28), np.uint8)).shape
+    (2, 28, 28)
     """
     images = np.asarray(images)
     grey, color = images.ndim == 3, images.ndim == 4 and images.shape[-1] == 3

@@ -91,6 +91,13 @@ def class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: 
     numpy.ndarray
         float (n_classes, D); row c is the center matched to class c: the assignment of centers to
         classes that agrees on the most points (Kuhn 1955, "The Hungarian method").
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points = np.array([[0.0, 1.0], [0.0, 3.0], [9.0, 0.0]])
+    >>> class_centers(points, labels=np.array([1, 1, 0]), n_classes=2, seed=0).tolist()
+    [[9.0, 0.0], [0.0, 2.0]]
     """
     model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
     overlap = np.zeros((n_classes, n_classes))

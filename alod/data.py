@@ -63,6 +63,12 @@ class Dataset:
     augment : str
         The distortions that leave the class what it is: ``"digits"`` (small affine),
         ``"clothing"`` (flip and shift) or ``"none"``.
+
+    Examples
+    --------
+    >>> data = load_dataset("fashion_mnist_mini")
+    >>> len(data.images), len(data.test_images), data.classes[9]
+    (6000, 1000, 'Ankle boot')
     """
 
     name: str
@@ -161,6 +167,14 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
     AlodError
         If the name is unknown; if a raw file is damaged (it is named, and left as it is); if the
         data are neither there nor to be downloaded.
+
+    Examples
+    --------
+    >>> data = load_dataset("mnist_mini")
+    >>> data.images.shape, data.images.dtype, data.test_images.shape
+    (torch.Size([6000, 1, 28, 28]), torch.uint8, torch.Size([1000, 1, 28, 28]))
+    >>> data.classes[3], int(data.targets[0]) in range(10)
+    ('3', True)
     """
     check_name("data set", name, DATASETS)
     source = _SOURCES[name.removesuffix("_mini")]
@@ -197,6 +211,11 @@ def data_folder(folder: Path | str | None = None) -> Path:
     -------
     Path
         `folder`, else the environment variable ``ALOD_DATA``, else the user's cache directory.
+
+    Examples
+    --------
+    >>> data_folder("data").name
+    'data'
     """
     given = folder or os.environ.get("ALOD_DATA") or platformdirs.user_cache_dir("alod")
     return Path(given).expanduser()
@@ -217,6 +236,11 @@ def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
         ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path: where it is, or where it
         would be downloaded to); ``megabytes`` (float, on disk; 0 when missing); ``note`` (one
         line: what was verified, why it is refused, or what will happen).
+
+    Examples
+    --------
+    >>> [row["name"] for row in inventory() if row["state"] == "embedded"]
+    ['mnist_mini', 'fashion_mnist_mini']
     """
     return [
         _mini_row(name) if name.endswith("_mini") else _raw_row(name, data_folder(folder))
@@ -259,6 +283,13 @@ def from_arrays(
     ------
     AlodError
         If shape, type, range or length of anything is not as above; if a float is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
+    >>> data.images.shape, data.targets.tolist(), data.classes
+    (torch.Size([4, 1, 28, 28]), [0, 1, 1, 0], ('cat', 'dog'))
     """
     images_NCHW = _as_images("images", images)
     if len(images_NCHW) == 0:
@@ -325,6 +356,17 @@ def from_folder(
     AlodError
         If the folder is missing or holds no readable image; if a number is out of range; if
         `test_fraction` sets no image aside.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> for name in ("cat/1.png", "dog/1.png"):
+    ...     Path("photos", name).parent.mkdir(parents=True)
+    ...     Image.new("L", (40, 30)).save(Path("photos", name))
+    >>> data = from_folder("photos", image_size=28)
+    >>> data.images.shape, data.classes
+    (torch.Size([2, 1, 28, 28]), ('cat', 'dog'))
     """
     check_count("image_size", image_size, 8, 1024)
     check_count("seed", seed, 0)
@@ -642,6 +684,14 @@ def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
     ------
     Exception
         Whatever the decoder raises on a file that is no image or a damaged one.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> Image.new("L", (40, 30)).save("photo.png")
+    >>> read_square(Path("photo.png"), 28).shape
+    (28, 28, 3)
     """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)

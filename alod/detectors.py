@@ -23,7 +23,14 @@ MIN_FIT = 8
 
 
 class Detector(Protocol):
-    """What PyOD's detectors and ours have in common."""
+    """What PyOD's detectors and ours have in common.
+
+    Examples
+    --------
+    >>> detector: Detector = KNN()
+    >>> hasattr(detector, "fit") and hasattr(detector, "decision_function")
+    True
+    """
 
     def fit(self, X: Any) -> Any:
         """Learn what is usual from points (N, D)."""
@@ -43,6 +50,13 @@ class KNN:
     ----------
     n_neighbors : int
         k, at least 1. Fewer fitted points than k count as k.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> detector = KNN(n_neighbors=1).fit(np.array([[0.0, 0.0], [3.0, 0.0]]))
+    >>> detector.decision_function(np.array([[0.0, 4.0]])).tolist()
+    [4.0]
     """
 
     def __init__(self, n_neighbors: int = 1) -> None:
@@ -91,6 +105,14 @@ class Mahalanobis:
     Source: Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples
     and adversarial attacks". Not robust, unlike MCD, and hundreds of times as fast: outliers among
     the fitted points widen it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spread = np.random.default_rng(0).normal(size=(200, 2)) * [1, 10]
+    >>> along, across = Mahalanobis().fit(spread).decision_function(np.array([[0, 8.0], [8.0, 0]]))
+    >>> bool(along < across)
+    True
     """
 
     def fit(self, X: Tensor | np.ndarray) -> "Mahalanobis":
@@ -216,6 +238,14 @@ def check_detector(detector: object) -> None:
     ------
     AlodError
         If it is an unknown name, or an object without ``fit`` and ``decision_function``.
+
+    Examples
+    --------
+    >>> check_detector("lof")
+    >>> check_detector("loof")
+    Traceback (most recent call last):
+        ...
+    alod.errors.AlodError: ...
     """
     if isinstance(detector, str):
         check_name("detector", detector, DETECTORS)
@@ -247,6 +277,14 @@ def outlier_scores(
     -------
     numpy.ndarray
         float64 (U,), higher is more outlying.
+
+    Examples
+    --------
+    >>> import torch
+    >>> reference = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    >>> near, far = outlier_scores("knn", reference, torch.tensor([[0.0, 0.1], [0.0, 5.0]]))
+    >>> bool(near < far)
+    True
     """
     # DeepSVDD alone wants to know the width of its input beforehand.
     width = {"n_features": reference.shape[1]} if detector == "deepsvdd" else {}
@@ -287,6 +325,14 @@ def class_scores(
     -------
     numpy.ndarray
         float64 (U, classes present), in the order of the class numbers; higher is more outlying.
+
+    Examples
+    --------
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[0.8, 0.6], [0.6, 0.8]])
+    >>> class_scores("knn", labeled, torch.tensor([0, 1]), pool).argmin(axis=1).tolist()
+    [0, 1]
     """
     classes, counts = targets.unique(return_counts=True)
     if int(counts.min()) < MIN_FIT and not isinstance(detector, KNN) and detector != "knn":
@@ -312,6 +358,12 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     -------
     numpy.ndarray
         float64 (U,), higher is more outlying. With a single class, its score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> contrast(np.array([[1.0, 4.0], [3.0, 3.0]]), "ratio").tolist()
+    [0.25, 1.0]
     """
     if scores_UC.shape[1] == 1 or kind == "none":
         return scores_UC.min(axis=1)

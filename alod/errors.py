@@ -9,6 +9,15 @@ class AlodError(ValueError):
 
     The message is one line that names the value, what was expected and how to mend it. The command
     line prints it and exits with 2.
+
+    Examples
+    --------
+    >>> import alod
+    >>> try:
+    ...     alod.load_dataset("mnits")
+    ... except AlodError as error:
+    ...     print("did you mean" in str(error))
+    True
     """
 
 
@@ -28,6 +37,14 @@ def check_name(kind: str, name: object, allowed: Iterable[str]) -> None:
     ------
     AlodError
         If `name` is not in `allowed`; the message lists them and the closest one.
+
+    Examples
+    --------
+    >>> check_name("color", "red", ["red", "green"])
+    >>> check_name("color", "gren", ["red", "green"])
+    Traceback (most recent call last):
+        ...
+    alod.errors.AlodError: ...
     """
     names = list(allowed)
     if name in names:
@@ -55,6 +72,14 @@ def check_count(name: str, value: object, low: int, high: int | None = None, why
     ------
     AlodError
         If `value` is not a whole number in the range.
+
+    Examples
+    --------
+    >>> check_count("rounds", 3, low=0)
+    >>> check_count("rounds", -1, low=0)
+    Traceback (most recent call last):
+        ...
+    alod.errors.AlodError: ...
     """
     whole = isinstance(value, int) and not isinstance(value, bool)
     if whole and low <= value and (high is None or value <= high):  # type: ignore[operator]

@@ -71,6 +71,11 @@ def area_under_curve(
     ------
     AlodError
         If the curve is malformed or does not cover the range.
+
+    Examples
+    --------
+    >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
+    0.8
     """
     labels, heights = _check_curve(n_labeled, accuracy)
     first = float(labels[0]) if start is None else float(start)
@@ -109,6 +114,13 @@ def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -
     ------
     AlodError
         If the curve is malformed or the target is not an accuracy.
+
+    Examples
+    --------
+    >>> round(labels_to_target([50, 100, 200], [0.7, 0.8, 0.9], target=0.85))
+    150
+    >>> labels_to_target([50, 100, 200], [0.7, 0.8, 0.9], target=0.95)
+    nan
     """
     labels, heights = _check_curve(n_labeled, accuracy, points=1)
     if not 0 <= target <= 1:
@@ -146,6 +158,21 @@ def summarize(curves: pd.DataFrame, by: Sequence[str] = (*SETTING, "strategy")) 
     ------
     AlodError
         If columns are missing or one seed has two rows at one budget of a curve.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> last = summarize(curves).iloc[-1]
+    >>> last["strategy"], int(last["n_labeled"]), round(float(last["accuracy_mean"]), 2)
+    ('outlier', 100, 0.91)
     """
     keys = [*by, "n_labeled"]
     _check_columns(curves, [*keys, "seed", "test_accuracy"])
@@ -200,6 +227,20 @@ def areas(
     AlodError
         If columns are missing, a run has two rows at one budget, or the runs of a setting have
         no range of budgets in common.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> areas(curves).groupby("strategy")["auc"].mean().round(2).to_dict()
+    {'outlier': 0.81, 'random': 0.76}
     """
     check_name("metric", metric, METRICS)
     run_keys = [*setting, compare, "seed"]
@@ -250,6 +291,20 @@ def compare_strategies(
     AlodError
         If a strategy lacks a seed that another of its setting has (they are listed), or fewer than
         two seeds or strategies ran.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> compare_strategies(curves)[["first", "second", "n_seeds"]].to_dict("records")
+    [{'first': 'random', 'second': 'outlier', 'n_seeds': 3}]
     """
     table = areas(curves, metric, compare, setting)
     tests = []
@@ -290,6 +345,20 @@ def rank_strategies(
     ------
     AlodError
         If a strategy is missing in a setting: ranks among different rivals do not compare.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> rank_strategies(curves)[["strategy", "mean_rank"]].to_dict("list")
+    {'strategy': ['outlier', 'random'], 'mean_rank': [1.0, 2.0]}
     """
     table = areas(curves, metric, compare, setting)
     means = table.pivot_table(
@@ -342,6 +411,21 @@ def gains(
     ------
     AlodError
         If the reference is missing in a setting or shares fewer than two seeds with another.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> row = gains(curves).iloc[0]
+    >>> row["strategy"], round(float(row["mean_difference"]), 2)
+    ('outlier', 0.05)
     """
     table = areas(curves, metric, compare, setting)
     results = []
@@ -383,6 +467,21 @@ def common_seeds(
     ------
     AlodError
         If columns are missing, or a setting has no seed in common.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> missing = curves.query("strategy == 'random' or seed < 2")
+    >>> sorted(common_seeds(missing)["seed"].unique().tolist())
+    [0, 1]
     """
     _check_columns(curves, [*setting, compare, "seed"])
     by = list(setting)
@@ -426,6 +525,20 @@ def targets(
     ------
     AlodError
         If columns are missing, a curve is malformed, or a target is not an accuracy.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> curves = pd.DataFrame(rows, columns=names)
+    >>> targets(curves, [0.8])[["strategy", "n_reached"]].to_dict("list")
+    {'strategy': ['random', 'outlier'], 'n_reached': [3, 3]}
     """
     _check_columns(curves, [*by, "seed", "n_labeled", "test_accuracy"])
     _check_one_row_each(curves, [*by, "seed", "n_labeled"])
@@ -475,6 +588,14 @@ def border_share(
     float
         Share, in [0, 1], of the images in question that have an image of another class among their
         nearest neighbors in the pool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> angles = np.array([0.0, 0.1, 0.2, 1.3, 1.4, 1.5])
+    >>> embeddings = np.column_stack([np.cos(angles), np.sin(angles)])
+    >>> border_share(embeddings, [0, 0, 1, 1, 1, 1], indices=[0, 5], n_neighbors=2)
+    0.5
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -503,6 +624,15 @@ def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10)
     float
         Mean distance of the images in question to their nearest neighbors in the pool, divided by
         the same mean over all images: 1 is as usual, 2 twice as far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> angles = np.array([0.0, 0.1, 0.2, 0.3, 1.5])
+    >>> embeddings = np.column_stack([np.cos(angles), np.sin(angles)])
+    >>> inside, outside = (remoteness(embeddings, [row], n_neighbors=2) for row in (1, 4))
+    >>> bool(inside < outside)
+    True
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -528,6 +658,11 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray of float (M,)
         Corrected p-values, in the order given.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -549,6 +684,12 @@ def published_curves() -> pd.DataFrame:
     DataFrame
         ``dataset`` (``mnist, fashion_mnist``), ``model`` (``cnn, lenet5, resnet18``),
         ``n_labeled`` int64, ``test_accuracy`` float64 in [0, 1].
+
+    Examples
+    --------
+    >>> published = published_curves()
+    >>> sorted(published["model"].unique())
+    ['cnn', 'lenet5', 'resnet18']
     """
     return pd.read_csv(Path(__file__).with_name("_published.csv"))
 
@@ -654,6 +795,12 @@ def recorded(stem: str) -> pd.DataFrame:
     ------
     AlodError
         If there is no such result.
+
+    Examples
+    --------
+    >>> curves = recorded("strategies")
+    >>> {"dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"} <= {*curves}
+    True
     """
     file = f"book/results/{stem}.csv"
     checkout = Path(__file__).parents[1] / file

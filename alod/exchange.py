@@ -33,6 +33,11 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     ------
     AlodError
         If they are not of these, or a name is reserved for an answer that is no class.
+
+    Examples
+    --------
+    >>> check_classes(["cat ", "dog"])
+    ('cat', 'dog')
     """
     if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
         raise AlodError(f"classes={classes!r}: expected a list of names, such as ['cat', 'dog']")
@@ -65,6 +70,13 @@ def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) ->
     ------
     AlodError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> write_batch(Path("batch.csv"), ["a.png"], ["cat"])
+    >>> Path("batch.csv").read_text().splitlines()
+    ['file,label,suggestion', 'a.png,,cat']
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -107,6 +119,14 @@ def read_answers(
     ------
     AlodError
         If any row is wrong; the message names its line, and nothing is taken.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> rows = ["file,label", "a.png,dog", "b.png,"]
+    >>> _ = Path("batch.csv").write_text(chr(10).join(rows))
+    >>> read_answers(Path("batch.csv"), {"a.png": 0, "b.png": 1}, ["cat", "dog"], broken={})
+    {'a.png': 'dog'}
     """
     with refusing(path, "expected a CSV file with the columns file and label"):
         content = Path(path).read_bytes()

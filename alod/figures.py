@@ -208,6 +208,13 @@ def accuracy_against_share(
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> history = pd.DataFrame({"n_labeled": [50, 100], "test_accuracy": [0.71, 0.84]})
+    >>> accuracy_against_share({"cnn": history}, n_pool=6000).layout.xaxis.title.text
+    'share of the pool labeled'
     """
     check_count("n_pool", n_pool, 1)
     summary = _summary(curves, by)
@@ -239,6 +246,7 @@ def embedding_map(
     images: NDArray[np.uint8] | None = None,
     asked_round: ArrayLike | None = None,
     scores: ArrayLike | None = None,
+    crowd: NDArray[np.number] | None = None,
 ) -> go.Figure:
     """Draw projected embeddings, marked by what each image is to the learner.
 
@@ -273,6 +281,9 @@ def embedding_map(
         last batch that the map marks as outliers, else the initial set, is shown below it.
     scores : array-like of float (N,), optional
         Outlier score of each image, NaN where there is none; for the cards of the images.
+    crowd : ndarray of number (M, 2), optional
+        Coordinates of more images of the pool, drawn small behind the others and not to be pointed
+        at: a page can hold 60,000 points but not as many images. Whole numbers weigh least.
 
     Returns
     -------
@@ -302,6 +313,8 @@ def embedding_map(
         raise AlodError('color_by="class" without targets: pass the class of each image')
 
     fig = go.Figure()
+    if crowd is not None:
+        fig.add_trace(_crowd(crowd))
     shown = [group for group in GROUPS if (groups == group).any()]
     for group in shown:
         label, marker = GROUPS[group]
@@ -326,7 +339,11 @@ def embedding_map(
         shapes = [f"{GLYPHS[group]} {GROUPS[group][0]}" for group in shown if group in GLYPHS]
         note = "; ".join(filter(None, [note, ", ".join(shapes)]))
 
-    counts = ", ".join(f"{(groups == group).sum():,} {GROUPS[group][0]}" for group in shown)
+    behind = 0 if crowd is None else len(crowd)
+    counts = ", ".join(
+        f"{(groups == group).sum() + behind * (group == 'pool'):,} {GROUPS[group][0]}"
+        for group in shown
+    )
     _map_axes(fig)
     _finish(fig, title, f"Map of image embeddings: {counts}.", 520, note=note)
     rounds = np.full(len(xy), -1) if asked_round is None else np.asarray(asked_round)
@@ -334,6 +351,91 @@ def embedding_map(
     batch = int(rounds[groups == "outlier"].max(initial=-1))
     batch = batch if batch >= 0 or (rounds < 0).all() else 0
     return _add_cards(fig, images, numbers, names, asked_round, scores, batch)
+
+
+def class_maps(
+    panels: Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]],
+    classes: Mapping[str, Sequence[str]],
+    title: str = "",
+    note: str = "",
+    columns: int = 2,
+) -> go.Figure:
+    """Draw maps of many points as small pictures beside each other, colored by class.
+
+    Each picture holds one colored pixel where there are points, which costs a page a hundredth of
+    what the points would; who wants to point at them takes `embedding_map`.
+
+    Parameters
+    ----------
+    panels : mapping of str to (ndarray of int (2, N), ndarray of int (N,))
+        For each caption, coordinates from 0 to 1023 and classes from 0 to 9.
+    classes : mapping of str to sequence of str (C,)
+        For each caption, the names of its classes, written where their points are.
+    title : str
+        The finding in one sentence.
+    note : str
+        A line under the title: the projection, n.
+    columns : int
+        Pictures in a row.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    AlodError
+        If captions differ, or there are not as many classes as points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points = (np.array([[0, 1023, 500], [0, 1023, 10]]), np.array([0, 1, 1]))
+    >>> fig = class_maps({"CNN": points}, {"CNN": ["cat", "dog"]}, title="Cats lie apart")
+    >>> fig.layout.meta["alt"]
+    'Cats lie apart. Maps of embeddings colored by class: CNN (3 images).'
+    """
+    check_count("columns", columns, 1)
+    if list(panels) != list(classes):
+        raise AlodError(f"classes of {list(classes)}: expected those of {list(panels)}")
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    pitch = 1.14  # A picture is one unit high, its caption 0.14.
+    sheet = Image.new("P", (columns * _PANEL, round(rows * pitch * _PANEL)), 255)
+    texts: list[tuple[float, float, str, int]] = []
+    for place, (caption, (xy, targets)) in enumerate(panels.items()):
+        _check_length("classes", targets, xy.shape[1])
+        row, column = divmod(place, columns)
+        # Most maps are wider than high, or the other way around: each to the middle.
+        xy = xy + (1023 - xy.max(axis=1, keepdims=True)) // 2
+        at = (column * _PANEL, round(row * pitch * _PANEL))
+        sheet.paste(Image.fromarray(_pixels(xy, targets)), at)
+        texts.append((column + 0.5, row * pitch + 1.06, caption, 12))
+        for x, y, name in _names_on_map(xy, targets, classes[caption]):
+            texts.append((column + x, row * pitch + y, f"<b>{name}</b>", 10))
+    across, down, text, size = zip(*texts, strict=True)
+    fig = go.Figure(
+        go.Scatter(
+            x=across, y=down, mode="text", text=text, textfont={"size": size}, hoverinfo="skip"
+        )
+    )
+    fig.add_layout_image(
+        source=_colored_png(sheet),
+        xref="x",
+        yref="y",
+        x=0,
+        y=0,
+        sizex=columns,
+        sizey=rows * pitch,
+        sizing="stretch",
+        layer="below",
+    )
+    hidden = {"visible": False, "constrain": "domain"}
+    fig.update_xaxes(range=[0, columns], constraintoward="left", **hidden)
+    fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
+    told = ", ".join(f"{name} ({len(targets):,} images)" for name, (_, targets) in panels.items())
+    alt = f"Maps of embeddings colored by class: {told}."
+    return _finish(fig, title, alt, round(rows * pitch * 180), note=note, inner=True)
 
 
 def embedding_animation(
@@ -373,6 +475,13 @@ def embedding_animation(
     ------
     AlodError
         If lengths differ, nothing was asked for, or `history` lacks a round.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fig = embedding_animation(np.eye(4)[:, :2], asked_round=[0, 1, -1, -1])
+    >>> [frame.name for frame in fig.frames]
+    ['0', '1']
     """
     xy, names, numbers = _points(coordinates, targets, classes, indices)
     asked = np.asarray(asked_round)
@@ -511,6 +620,13 @@ def image_grid(
     ------
     AlodError
         If images are no uint8 array of that shape, or there are not as many captions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fig = image_grid(np.zeros((2, 28, 28), np.uint8), ["4", "9"], title="Asked for")
+    >>> fig.layout.meta["alt"]
+    'Asked for. 2 images: 4; 9.'
     """
     check_count("columns", columns, 1)
     images = check_images(images)
@@ -548,6 +664,7 @@ def image_grid(
     fig.update_xaxes(range=[0, columns], constraintoward="left", **hidden)
     fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
     told = "; ".join(hover[:5]) + ("; …" if len(images) > 5 else "")
+    note = "; ".join(filter(None, [f"n = {len(images)} images", note]))
     height = round(rows * pitch * 52)
     return _finish(fig, title, f"{len(images)} images: {told}.", height, note=note, inner=True)
 
@@ -573,6 +690,12 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str], title: str = "")
     ------
     AlodError
         If the matrix is not (C, C).
+
+    Examples
+    --------
+    >>> fig = confusion_matrix([[9, 1], [0, 10]], ["cat", "dog"], title="Cats are taken for dogs")
+    >>> fig.layout.meta["alt"].partition(";")[0]
+    'Cats are taken for dogs. Confusion matrix of 20 test images, 1 of them wrong'
     """
     counts = np.asarray(matrix)
     if counts.shape != (len(classes), len(classes)):
@@ -603,10 +726,13 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str], title: str = "")
         f"Confusion matrix of {counts.sum():,} test images, {errors.sum():,} of them wrong; most "
         f"often {names[worst[0]]} is taken for {names[worst[1]]} ({errors[worst]:,} times)."
     )
-    return _finish(fig, title, alt, 460, note="Counts of test images; color marks errors only.")
+    note = f"n = {counts.sum():,} test images, counted; color marks errors only"
+    return _finish(fig, title, alt, 460, note=note)
 
 
-def per_class_accuracy(table: pd.DataFrame, by: str = "strategy", title: str = "") -> go.Figure:
+def per_class_accuracy(
+    table: pd.DataFrame, by: str = "strategy", title: str = "", note: str = ""
+) -> go.Figure:
     """Draw the accuracy of each class as dots on a line, a color per value of `by`.
 
     Parameters
@@ -618,10 +744,20 @@ def per_class_accuracy(table: pd.DataFrame, by: str = "strategy", title: str = "
         The column that tells the dots apart.
     title : str
         The finding in one sentence.
+    note : str
+        A line under the title: of how many test images and runs.
 
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> accuracy = {"class": ["cat", "dog"], "test_accuracy": [0.9, 0.8], "labels": "all"}
+    >>> table = pd.DataFrame(accuracy)
+    >>> per_class_accuracy(table, by="labels", note="n = 200 test images").layout.meta["alt"]
+    'Test accuracy per class for all; lowest is dog with 80.0% (all).'
     """
     _check_columns(table, ["class", "test_accuracy", by])
     fig = go.Figure()
@@ -657,7 +793,7 @@ def per_class_accuracy(table: pd.DataFrame, by: str = "strategy", title: str = "
         f"Test accuracy per class for {', '.join(_display(label) for label in colors)}; lowest is "
         f"{lowest['class']} with {lowest['test_accuracy']:.1%} ({_display(lowest[by])})."
     )
-    return _finish(fig, title, alt, 130 + 28 * len(names), legend=True)
+    return _finish(fig, title, alt, 130 + 28 * len(names), note=note, legend=True)
 
 
 def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") -> go.Figure:
@@ -680,6 +816,14 @@ def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") ->
     ------
     AlodError
         If columns are missing or a round has two rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> history = pd.DataFrame({"round": [0, 1], "fit_seconds": [2.0, 2.0]})
+    >>> history = history.assign(infer_seconds=0.5, query_seconds=0.1)
+    >>> seconds_per_round(history).layout.meta["alt"]
+    'Seconds per round, in all: training 4.0, reading the pool 1.0, choosing 0.2.'
     """
     parts = {
         "fit_seconds": ("training", BLUE),
@@ -720,6 +864,13 @@ def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = {"initial": ["random", "kmeans"], "measure": "MMD²", "percentile": [48.0, 3.0]}
+    >>> distribution_match(pd.DataFrame(rows)).layout.meta["alt"]
+    'Percentiles among random sets: random 48 to 48; kmeans 3 to 3.'
     """
     _check_columns(table, ["initial", "measure", "percentile"])
     fig = go.Figure()
@@ -785,6 +936,13 @@ def gains(
     ------
     AlodError
         If columns are missing or a strategy has two rows (two settings).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row = {"strategy": ["outlier"], "n_seeds": 5, "mean_difference": 0.02, "low": 0.01}
+    >>> gains(pd.DataFrame(row | {"high": 0.03, "p_holm": 0.001})).layout.meta["alt"]
+    'Gain over random in points: outlier +2.0.'
     """
     _check_columns(table, [by, "n_seeds", "mean_difference", "low", "high", "p_holm"])
     _check_single(table, [by])
@@ -861,6 +1019,13 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     ------
     AlodError
         If columns are missing or a pair has two rows (two settings).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> test = {"first": ["outlier"], "second": "random", "n_seeds": 5, "mean_difference": 0.02}
+    >>> pairwise_matrix(pd.DataFrame(test | {"p_holm": 0.001})).layout.meta["alt"]
+    'Pairwise comparison of 2 strategies: outlier beats random.'
     """
     _check_columns(tests, ["first", "second", "n_seeds", "mean_difference", "p_holm"])
     _check_single(tests, ["first", "second"])
@@ -931,6 +1096,13 @@ def table(frame: pd.DataFrame, caption: str = "") -> Styler:
     -------
     pandas.io.formats.style.Styler
         Displays as HTML in a notebook.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> shown = table(pd.DataFrame({"accuracy": [93.14]}, index=["outlier"]), caption="One seed.")
+    >>> "93.1" in shown.to_html() and "One seed." in shown.to_html()
+    True
     """
     frame = frame.rename_axis(index=None, columns=None)
     return (
@@ -1248,6 +1420,22 @@ def _scatter(
     )
 
 
+def _crowd(xy: NDArray[np.number]) -> go.Scattergl:
+    label, marker = GROUPS["pool"]
+    return go.Scattergl(
+        x=xy[:, 0],
+        y=xy[:, 1],
+        name=label,
+        mode="markers",
+        marker=marker | {"size": 2},
+        showlegend=False,
+        legendgroup=label,
+        hoverinfo="skip",
+        # What is offered as data leaves out what cannot be pointed at, but for this.
+        meta={"columns": []},
+    )
+
+
 def _legend_entry(name: str, marker: dict[str, Any]) -> go.Scatter:
     """Make a legend's entry without points: solid and large where the points are faint."""
     marker = marker | {"size": max(8, marker["size"]), "opacity": 1}
@@ -1384,6 +1572,56 @@ def _montage(
         sheet.paste(enlarged, (int(c) * across + zoom, int(r) * down + zoom))
     file = io.BytesIO()
     sheet.save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+# Three shades of ten colors tell one point from several; the last entry of the palette is clear.
+_PANEL, _SHADES = 320, (110, 180, 255)
+
+
+def _pixels(xy: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Return a picture of points: in each pixel its most frequent class and how many there are."""
+    column, row = (_PANEL - 1) * xy.astype(np.int64) // 1023
+    cell = (_PANEL - 1 - row) * _PANEL + column
+    counts = np.zeros((10, _PANEL * _PANEL), np.int32)
+    np.add.at(counts, (targets.astype(np.int64) % 10, cell), 1)
+    shade = np.clip(counts.sum(axis=0), 1, len(_SHADES)) - 1
+    picture = np.where(counts.any(axis=0), counts.argmax(axis=0) * len(_SHADES) + shade, 255)
+    return picture.astype(np.uint8).reshape(_PANEL, _PANEL)
+
+
+def _names_on_map(
+    xy: NDArray[np.integer], targets: NDArray[np.integer], classes: Sequence[str]
+) -> list[tuple[float, float, str]]:
+    """Return where the classes' names stand in a picture: amid their points, pushed apart."""
+    amid = []
+    for target, name in enumerate(classes):
+        own = xy[:, targets == target]
+        if own.size:
+            x, y = np.median(own, axis=1) / 1023
+            # The last word, or the first of several names: boot, T-shirt.
+            short = name.partition("/")[0].split()[-1][:8]
+            amid.append((float(np.clip(x, 0.12, 0.88)), float(1 - y), short))
+    placed: list[tuple[float, float, str]] = []
+    for x, y, name in sorted(amid, key=lambda entry: entry[1]):
+        # Letters are 7 px wide and lines 12 px high in a picture of 180 px.
+        while any(
+            abs(x - a) < 0.02 * (len(name) + len(other)) and abs(y - b) < 0.07
+            for a, b, other in placed
+        ):
+            y += 0.01
+        placed.append((x, y, name))
+    return placed
+
+
+def _colored_png(sheet: Image.Image) -> str:
+    """Return a picture of `_pixels` as the data URI of a PNG."""
+    colors = [tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in CLASS_COLORS]
+    palette = [part for color in colors for _ in _SHADES for part in color]
+    sheet.putpalette(palette + [0] * (768 - len(palette)))
+    clear = bytes(_SHADES * len(colors)).ljust(256, b"\0")
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True, transparency=clear)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -34,6 +34,12 @@ def normalize(embeddings: Tensor) -> Tensor:
     -------
     Tensor
         float32 (N, D).
+
+    Examples
+    --------
+    >>> import torch
+    >>> normalize(torch.tensor([[0.0, 2.0], [-3.0, 0.0]])).tolist()
+    [[0.0, 1.0], [-1.0, 0.0]]
     """
     return functional.normalize(embeddings, dim=1)
 
@@ -50,6 +56,12 @@ def squared_distances(points: Tensor, others: Tensor) -> Tensor:
     -------
     Tensor
         float32 (N, M), never negative; off by rounding, about 1e-6 times the squared norms.
+
+    Examples
+    --------
+    >>> import torch
+    >>> squared_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [[25.0, 1.0]]
     """
     squares = squared_lengths(points)[:, None] + squared_lengths(others)
     return torch.addmm(squares, points, others.T, alpha=-2).clamp_(min=0)
@@ -71,6 +83,13 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
         float32 (N, k), Euclidean, ascending.
     neighbors : Tensor
         int64 (N, k), rows of `others`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances, rows = nearest(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    >>> distances.tolist(), rows.tolist()
+    ([[1.0]], [[1]])
     """
     # Around zero, the matrix product loses fewer digits.
     center = others.mean(0)
@@ -109,6 +128,12 @@ def squared_lengths(points: Tensor) -> Tensor:
     -------
     Tensor
         float32 (N,).
+
+    Examples
+    --------
+    >>> import torch
+    >>> squared_lengths(torch.tensor([[3.0, 4.0]])).tolist()
+    [25.0]
     """
     # A norm needs no copy of the points, as squares do.
     return torch.linalg.vector_norm(points, dim=1).square()
@@ -127,6 +152,13 @@ def distances_to_rows(points: Tensor) -> Callable[[Tensor], Tensor]:
     callable
         ``rows -> float32 (R, N)`` for int64 ``rows`` (R,): squared Euclidean distances, never
         negative. Below 1e-6 of the squared lengths of both points they are rounding, and 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distances_to = distances_to_rows(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    >>> distances_to(torch.tensor([0])).tolist()
+    [[0.0, 25.0]]
     """
     points = points - points.mean(0)
     return distances_by_product(squared_lengths(points), lambda rows: points[rows] @ points.T)
@@ -148,6 +180,15 @@ def distances_by_product(
     -------
     callable
         As :func:`distances_to_rows` returns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> points = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+    >>> lengths = squared_lengths(points)
+    >>> distances_to = distances_by_product(lengths, lambda rows: points[rows] @ points.T)
+    >>> distances_to(torch.tensor([1])).tolist()
+    [[25.0, 0.0]]
     """
 
     def to_rows(rows: Tensor) -> Tensor:
@@ -177,6 +218,13 @@ def sample(n: int, at_most: int, rng: Generator, share: np.ndarray | None = None
     -------
     numpy.ndarray
         int64 (min(n, at_most),), ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sample(3, 10, rng).tolist(), sample(10, 3, rng).shape
+    ([0, 1, 2], (3,))
     """
     if n <= at_most:
         return np.arange(n)
@@ -213,6 +261,13 @@ def kmeans_plus_plus(
     numpy.ndarray
         int64 (k,), distinct rows in the order drawn. Where fewer than k points differ, the rest is
         drawn from the copies by weight.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]])
+    >>> 2 in kmeans_plus_plus(points, 2, np.random.default_rng(0))
+    True
     """
     weight = torch.ones(len(points), device=points.device) if weights is None else weights.float()
     return draw_apart(distances_to_rows(points), weight, k, rng, trials=trials)
@@ -247,6 +302,13 @@ def draw_apart(
     -------
     numpy.ndarray
         int64 (k,), distinct rows in the order drawn.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> distances_to = distances_to_rows(torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]]))
+    >>> 2 in draw_apart(distances_to, torch.ones(3), 2, np.random.default_rng(0))
+    True
     """
     distance = torch.ones_like(weight)
     free = torch.ones_like(weight, dtype=torch.bool)
@@ -297,6 +359,15 @@ def k_center(
     distances : numpy.ndarray
         float (k,), squared distance at which each was taken, never increasing; infinite for a first
         point drawn at random.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.tensor([[1.0], [2.0], [9.0]])
+    >>> rng = np.random.default_rng(0)
+    >>> indices, distances = k_center(points, 2, rng, covered=torch.zeros(1, 1))
+    >>> indices.tolist(), distances.tolist()
+    ([2, 1], [81.0, 4.0])
     """
     distances_to = distances_to_rows(points)
     if covered is None or len(covered) == 0:
@@ -340,6 +411,14 @@ def k_means(
         int64 (N,), 0 to k - 1; where fewer than k points differ, some are missing.
     distances : numpy.ndarray
         float32 (N,), Euclidean, to the center of the own cluster.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.tensor([[0.0], [1.0], [9.0]])
+    >>> labels, distances = k_means(points, 2, np.random.default_rng(0))
+    >>> bool(labels[0] == labels[1] != labels[2]), distances.tolist()
+    (True, [0.5, 0.5, 0.0])
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -389,6 +468,13 @@ def k_means_representatives(
     -------
     numpy.ndarray
         int64 (k,), distinct rows in random order.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.tensor([[0.0], [1.0], [2.0], [9.0]])
+    >>> sorted(k_means_representatives(points, 2, np.random.default_rng(0)).tolist())
+    [1, 3]
     """
     labels, distances = k_means(points, k, rng, weights)
     order = np.lexsort((distances, labels))
@@ -429,6 +515,14 @@ def typical_points(
         int64 (k,), distinct rows.
     typicality : numpy.ndarray
         float64 (k,), inverse distances, positive.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    >>> indices, typicality = typical_points(points, 3, np.random.default_rng(0))
+    >>> indices.shape, bool((typicality > 0).all())
+    ((3,), True)
     """
     few = sample(len(points), max(SAMPLE, k), rng)
     points = points if len(few) == len(points) else points[few]
@@ -506,6 +600,14 @@ def max_herding(
         int64 (k,), distinct rows.
     gains : numpy.ndarray
         float64 (k,), what each added to the coverage, in [0, 1], never increasing.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [9.0]])
+    >>> indices, gains = max_herding(points, 2, np.random.default_rng(0), gamma=1.0)
+    >>> indices.tolist(), bool(gains[0] > gains[1])
+    ([1, 3], True)
     """
     n = len(points)
     share = None if weights is None else weights / weights.sum()

@@ -64,6 +64,11 @@ class Settings:
         A name in :data:`alod.strategies.STRATEGIES`, or ``"given"`` for the user's own function.
     strategy_params, initial, training_mode, steps, batch_size, learning_rate, augment, seed
         As :class:`alod.learner.ActiveLearner` takes them.
+
+    Examples
+    --------
+    >>> Settings(classes=("cat", "dog"), audit=50).of_learner["steps"]
+    300
     """
 
     classes: tuple[str, ...] = ()
@@ -112,6 +117,16 @@ class LabelingRun(ActiveLearner):
         Images with an answer that are not there any more.
     history : pandas.DataFrame
         A row for each fit, columns :data:`alod.monitoring.HISTORY`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import alod
+    >>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
+    >>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+    >>> run.teach(run.query(6), [0, 1, 0, 1, 0, 1])
+    >>> alod.open_run("run").answers[run.labeled].tolist() == run.answers[run.labeled].tolist()
+    True
     """
 
     def __init__(
@@ -485,6 +500,12 @@ def lock_run(path: Path) -> Iterator[None]:
     ------
     AlodError
         If the folder cannot be written, or another process does not let go.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> with lock_run(Path(".")):
+    ...     pass
     """
     with refusing(path, "give a folder that can be written"):
         lock = FileLock(path / ".lock", timeout=PATIENCE)

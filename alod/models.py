@@ -21,6 +21,12 @@ class Normalize(nn.Module):
 
     One mean and one standard deviation for all channels, those of MNIST (0.1307, 0.3081), as the
     original work uses for every data set.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Normalize()(torch.full((1, 1, 2, 2), 0.5)).shape
+    torch.Size([1, 1, 2, 2])
     """
 
     mean: Tensor
@@ -38,12 +44,26 @@ class Normalize(nn.Module):
 
 @torch.fx.wrap  # tracing must not look inside: it cannot branch on a shape
 def pool_to_five(maps: Tensor) -> Tensor:
-    """Average maps (N, C, H, W) down to 5×5; images of 28×28 arrive at that size already."""
+    """Average maps (N, C, H, W) down to 5×5; images of 28×28 arrive at that size already.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pool_to_five(torch.zeros(1, 16, 9, 9)).shape
+    torch.Size([1, 16, 5, 5])
+    """
     return maps if maps.shape[-2:] == (5, 5) else functional.adaptive_avg_pool2d(maps, 5)
 
 
 class PoolToFive(nn.Module):
-    """Let images of other sizes than 28×28 in; see :func:`pool_to_five`."""
+    """Let images of other sizes than 28×28 in; see :func:`pool_to_five`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> PoolToFive()(torch.zeros(1, 16, 9, 9)).shape
+    torch.Size([1, 16, 5, 5])
+    """
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps (N, C, 5, 5)."""
@@ -63,6 +83,13 @@ class CNN(nn.Module):
         Logits returned.
     in_channels : int
         1 for grey, 3 for color images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embedding, logits = CNN(n_classes=10)(torch.zeros(2, 1, 28, 28))
+    >>> embedding.shape, logits.shape
+    (torch.Size([2, 50]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -103,6 +130,13 @@ class LeNet5(nn.Module):
         Logits returned.
     in_channels : int
         1 for grey, 3 for color images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embedding, logits = LeNet5(n_classes=10)(torch.zeros(2, 1, 28, 28))
+    >>> embedding.shape, logits.shape
+    (torch.Size([2, 84]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -144,6 +178,13 @@ class ResNet18(nn.Module):
         Logits returned.
     in_channels : int
         1 for grey, 3 for color images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> embedding, logits = ResNet18(n_classes=10)(torch.zeros(2, 1, 28, 28))
+    >>> embedding.shape, logits.shape
+    (torch.Size([2, 512]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -290,6 +331,11 @@ def check_contract(model: nn.Module, images: Tensor, n_classes: int) -> None:
     ------
     AlodError
         If the output is no pair of 2-d tensors with N rows and `n_classes` logits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> check_contract(LeNet5(n_classes=10), torch.zeros(2, 1, 28, 28), n_classes=10)
     """
     with torch.inference_mode():
         output = model(images)

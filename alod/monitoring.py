@@ -48,6 +48,15 @@ def observe(
     dict
         The keys of :data:`HISTORY`; ``changed`` is the share of predictions that the fit changed,
         ``kappa`` the agreement corrected for chance; both NaN after the first fit.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> observe(learner, before=None)["n_labeled"]
+    40
     """
     changed, kappa = float("nan"), float("nan")
     if before is not None:
@@ -75,6 +84,15 @@ def predictions(learner: ActiveLearner) -> npt.NDArray[np.int64]:
     -------
     numpy.ndarray
         int64 (N,), classes.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> predictions(learner).shape
+    (500,)
     """
     return np.asarray(learner.outputs()[1].argmax(1))
 
@@ -165,6 +183,12 @@ def is_stable(history: pd.DataFrame) -> bool:
     ----------
     history : DataFrame
         The column ``kappa``, one row for each fit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> is_stable(pd.DataFrame({"kappa": [0.8, 0.99, 0.995, 0.999]}))
+    True
     """
     last = history["kappa"].tail(STABLE_ROUNDS)
     return len(last) == STABLE_ROUNDS and bool(last.mean() >= STABLE_KAPPA)
@@ -182,6 +206,14 @@ def stopping_advice(history: pd.DataFrame) -> str:
     -------
     str
         One or two sentences.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> nan = float("nan")
+    >>> history = {"n_labeled": [50, 100], "changed": [nan, 0.2], "kappa": [nan, 0.7]}
+    >>> stopping_advice(pd.DataFrame(history)).partition(":")[0]
+    'The last round changed 20.0 % of the predictions'
     """
     known = history.dropna(subset=["changed"])
     if not len(known):
@@ -214,6 +246,11 @@ def accuracy_sentence(right: int, answered: int) -> str:
     -------
     str
         One sentence.
+
+    Examples
+    --------
+    >>> accuracy_sentence(45, 50).partition(",")[0]
+    'Estimated accuracy 90.0 %'
     """
     if not answered:
         return "No audit image is answered yet, so nobody knows how good the classifier is."
@@ -239,6 +276,15 @@ def class_balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFram
     DataFrame
         A row for each class: ``label, n_labeled, predicted_share`` (of the pool, in [0, 1]; NaN
         before the first fit).
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> int(class_balance(learner, data.classes)["n_labeled"].sum())
+    40
     """
     n = len(classes)
     counts = np.bincount(learner.answers[learner.labeled], minlength=n)
@@ -282,6 +328,15 @@ def suspected_errors(
     ------
     AlodError
         If a number is out of range or fewer than two classes are labeled.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> len(suspected_errors(learner, n=5)) <= 5
+    True
     """
     labeled = learner.labeled
     targets = torch.as_tensor(learner.answers[labeled])
@@ -343,6 +398,16 @@ def report(
     -------
     str
         Lines of text.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> import pandas as pd
+    >>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
+    '40 labels'
     """
     balance = class_balance(learner, classes)
     counts = ", ".join(f"{row.label} {row.n_labeled}" for row in balance.itertuples())

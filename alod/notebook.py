@@ -43,6 +43,16 @@ def label(
     ------
     AlodError
         If anywidget is not installed, or there are not as many names as classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import alod
+    >>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
+    >>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+    >>> panel = label(run, k=5)
+    >>> len(panel.tiles)
+    5
     """
     known = getattr(learner, "classes", None)
     names = check_classes(known if classes is None and known else classes or ())

@@ -64,6 +64,18 @@ def asked_rounds(run: "Run", n_images: int) -> NDArray[np.int64]:
     -------
     ndarray of int64 (N,)
         0 for the initial set, -1 where an image never was.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> rounds = asked_rounds(run, len(data.images))
+    >>> [int((rounds == number).sum()) for number in (0, 1, -1)]
+    [20, 10, 5970]
     """
     rounds = np.full(n_images, -1, dtype=np.int64)
     rounds[run.queries["index"]] = run.queries["round"]
@@ -85,6 +97,18 @@ def outlier_scores(run: "Run", data: "Dataset") -> NDArray[np.float64]:
     ndarray of float (N,)
         Contrast of the distances to the two nearest classes, in [0, 1]: as the first query saw it
         for what was never asked for; the query's own score for what was; NaN for the initial set.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5, keep_embeddings=True
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> scores = outlier_scores(run, data)
+    >>> scores.shape, bool(np.isnan(scores[run.asked(0)]).all())
+    ((6000,), True)
     """
     import torch
 
@@ -115,6 +139,18 @@ def groups_at(run: "Run", data: "Dataset", stage: str) -> NDArray[np.str_]:
     ndarray of str (N,)
         ``initial``; ``core``, the core set of what is labeled by then; ``outlier``, what was asked
         for next or, at the end, in all rounds; ``pool``.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5, keep_embeddings=True
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> groups = groups_at(run, data, "before")
+    >>> int((groups == "initial").sum()), int((groups == "pool").sum())
+    (20, 5980)
     """
     check_name("stage", stage, STAGES)
     groups = np.full(len(data.images), "pool", dtype="<U8")
@@ -180,6 +216,19 @@ def stage_maps(
     -------
     list of plotly.graph_objects.Figure
         K maps; their notes tell method, n and trustworthiness.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5, keep_embeddings=True
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> shown = np.concatenate([run.asked(), np.setdiff1d(np.arange(6000), run.asked())[:70]])
+    >>> (fig,) = stage_maps(run, data, "first", shown, ["About to ask"], methods=["tsne"])
+    >>> fig.layout.meta["alt"].partition(": ")[0]
+    'About to ask. Map of image embeddings'
     """
     space = run.embeddings[stage][shown]
     maps = []
@@ -204,6 +253,157 @@ def stage_maps(
     return maps
 
 
+def recorded_maps(
+    dataset: str, model: str, titles: Sequence[str], n_images: int = 2000, seed: int = 0
+) -> list[go.Figure]:
+    """Draw a full pool after its last round, as recorded: all of it by UMAP, a part by t-SNE.
+
+    Parameters
+    ----------
+    dataset : {"mnist", "fashion_mnist"}
+        The pool.
+    model : {"cnn", "lenet5", "resnet18"}
+        The classifier.
+    titles : sequence of str (2,)
+        What each map shows, in one sentence.
+    n_images : int
+        Images of the pool that can be looked at, beside those asked for, at most 6,000; the others
+        are points in the background.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    list of plotly.graph_objects.Figure
+        Two maps; their notes tell method, n and trustworthiness.
+
+    Examples
+    --------
+    >>> umap, tsne = recorded_maps("mnist", "lenet5", ["By UMAP", "By t-SNE"], n_images=100)
+    >>> umap.layout.meta["alt"].partition(": ")[0]
+    'By UMAP. Map of image embeddings'
+    """
+    from alod.data import load_dataset
+
+    kept, mini = projection.recorded(dataset, model), load_dataset(f"{dataset}_mini")
+    trust = evaluation.recorded("projections").query(
+        "dataset == @dataset and model == @model and stage == 'last'"
+    )
+    images = np.concatenate([mini.images[:, 0].numpy(), kept["images"] * 17])
+    groups = np.select([kept["round"] == 0, kept["round"] > 0], ["initial", "outlier"], "pool")
+    groups[np.isin(kept["shown"], kept["core"])] = "core"
+    never = np.flatnonzero(kept["round"] < 0)
+    few = np.random.default_rng(seed).choice(never, min(n_images, len(never)), replace=False)
+    pointed = np.sort(np.concatenate([few, np.flatnonzero(kept["round"] >= 0)]))
+    maps = []
+    for method, title in zip(METHODS, titles, strict=True):
+        xy = kept[f"{method}_last"].T
+        # UMAP has laid out the whole pool, t-SNE only what is shown.
+        row = kept["shown"][pointed] if method == "umap" else pointed
+        told = trust[trust["method"] == method]["trustworthiness"].item()
+        maps.append(
+            figures.embedding_map(
+                xy[row],
+                groups[pointed],
+                title=title,
+                classes=mini.classes,
+                targets=kept["targets"][kept["shown"][pointed]],
+                indices=kept["shown"][pointed],
+                note=f"{METHODS[method]}; n = {len(xy):,} images, {len(pointed):,} of them to be "
+                f"pointed at; trustworthiness {told:.2f}",
+                images=images[pointed],
+                asked_round=kept["round"][pointed],
+                scores=kept["score"][pointed].astype(float),
+                crowd=np.delete(xy, row, axis=0),
+            )
+        )
+    return maps
+
+
+def recorded_settings(stage: str, title: str) -> go.Figure:
+    """Draw the full pools of all settings at one moment, as recorded, by UMAP.
+
+    Parameters
+    ----------
+    stage : {"before", "last"}
+        Before learning, or after the last round.
+    title : str
+        What is seen, in one sentence.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A small map for each setting, with its trustworthiness.
+
+    Examples
+    --------
+    >>> fig = recorded_settings("last", "Classes have come apart")
+    >>> "MNIST, CNN (60,000 images)" in fig.layout.meta["alt"]
+    True
+    """
+    from alod.data import load_dataset
+
+    check_name("stage", stage, ("before", "last"))
+    table = evaluation.recorded("projections").query("method == 'umap' and stage == @stage")
+    names = {data: load_dataset(f"{data}_mini").classes for data in table["dataset"].unique()}
+    panels, classes = {}, {}
+    for dataset, model in sorted(zip(table["dataset"], table["model"], strict=True), key=_in_order):
+        kept = projection.recorded(dataset, model)
+        caption = f"{_spelled(dataset)}, {figures.MODEL_NAMES[model]}"
+        panels[caption] = kept[f"umap_{stage}"], kept["targets"]
+        classes[caption] = names[dataset]
+    least, most = (f"{table['trustworthiness'].agg(f):.2f}" for f in ("min", "max"))
+    trust = least if least == most else f"{least} to {most}"
+    return figures.class_maps(
+        panels,
+        classes,
+        title=title,
+        note=f"UMAP; n = {table['n_images'].iloc[0]:,} images each; trustworthiness {trust}",
+    )
+
+
+def _in_order(setting: tuple[str, str]) -> tuple[int, int]:
+    dataset, model = setting
+    return list(figures.MODEL_NAMES).index(model), list(DATASET_NAMES).index(dataset)
+
+
+def trust_table(caption: str = "") -> Styler:
+    """Show how far each recorded map can be trusted, and what lies where classes touch.
+
+    Parameters
+    ----------
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each setting.
+
+    Examples
+    --------
+    >>> len(trust_table("Six settings.").data)
+    6
+    """
+    table = evaluation.recorded("projections")
+    table["setting"] = [
+        f"{_spelled(dataset)} {figures.MODEL_NAMES[model]}"
+        for dataset, model in table[["dataset", "model"]].itertuples(index=False)
+    ]
+    accuracy = table.groupby("setting", sort=False)["test_accuracy"].first()
+    shown = pd.DataFrame({"test accuracy": accuracy.map("{:.1%}".format)})
+    for stage, told in {"before": "before", "last": "after"}.items():
+        own = table[table["stage"] == stage].set_index("setting")
+        umap, tsne = (own[own["method"] == method] for method in METHODS)
+        for name, first, second, digits in (
+            ("trust", umap["trustworthiness"], tsne["trustworthiness"], ".2f"),
+            ("touching", umap["border_pool"], umap["border_outlier"], ".0%"),
+        ):
+            spelled = f"{{:{digits}}}".format
+            shown[f"{name} {told}"] = first.map(spelled) + " / " + second.map(spelled)
+    return figures.table(shown, caption=caption)
+
+
 # --- comparisons of classifiers ---------------------------------------------------------------
 
 
@@ -225,6 +425,13 @@ def share_of_full_set(
     -------
     plotly.graph_objects.Figure
         Its title says what share of the full-set accuracy the first classifier has.
+
+    Examples
+    --------
+    >>> history = {"round": [0, 1], "n_labeled": [50, 100], "test_accuracy": [0.7, 0.8]}
+    >>> curves = pd.DataFrame({"dataset": "mnist_mini", "model": "cnn", "seed": 0, **history})
+    >>> share_of_full_set(curves, {"cnn": 0.96}, 6000).layout.meta["alt"].partition(". ")[0]
+    'MNIST: the CNN has 83% of its full-set accuracy with 1.7% of the labels'
     """
     (dataset,) = curves["dataset"].unique()
     end = curves[curves["round"] == curves["round"].max()]
@@ -257,6 +464,18 @@ def cost_table(
     Returns
     -------
     pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5, keep_embeddings=True
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> table = cost_table([run], {("mnist_mini", "lenet5"): 0.97}, caption="One seed.")
+    >>> table.data["parameters"].tolist()
+    ['61,706']
     """
     from alod import models, training
 
@@ -293,6 +512,13 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> history = {"round": [0, 1], "n_labeled": [50, 100], "test_accuracy": [0.7, 0.8]}
+    >>> curves = pd.DataFrame({"dataset": "mnist_mini", "model": "cnn", "seed": 0, **history})
+    >>> beside_published(curves).layout.meta["alt"].partition(";")[0]
+    'MNIST: our CNN has 80.0% at 100 labels'
     """
     (dataset,) = curves["dataset"].unique()
     published = evaluation.published_curves()
@@ -368,6 +594,12 @@ def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -
     -------
     plotly.graph_objects.Figure
         Its title says who gains most, and what ``outlier`` gains.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> race(curves).layout.xaxis.title.text
+    'points of accuracy above random'
     """
     table = evaluation.gains(curves, reference, metric)
     (dataset,) = table["dataset"].unique()
@@ -403,6 +635,12 @@ def verdicts(
     -------
     plotly.graph_objects.Figure
         Its title says how many of its rivals ``outlier`` beats, and how many beat it.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> verdicts(curves, ["outlier", "margin", "random"]).data[0].y
+    ('outlier', 'margin', 'random')
     """
     shown = curves[curves["strategy"].isin(strategies)]
     ordered = shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index))
@@ -437,6 +675,12 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     Returns
     -------
     pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> recorded = evaluation.recorded("strategies").query("strategy in ['outlier', 'random']")
+    >>> sorted(ranks(recorded).data.index)
+    ['outlier', 'random']
     """
     everywhere = curves.groupby("strategy")[list(evaluation.SETTING)].apply(
         lambda own: len(own.drop_duplicates())
@@ -468,6 +712,13 @@ def learning(curves: pd.DataFrame, strategies: Sequence[str]) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says what each of the first and last strategies reach at the end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> fig = learning(curves, ["random", "outlier"])
+    >>> [trace.name for trace in fig.data if trace.name]
+    ['random', 'outlier']
     """
     (dataset,) = curves["dataset"].unique()
     shown = curves[curves["strategy"].isin(strategies)]
@@ -495,6 +746,13 @@ def as_meant(curves: pd.DataFrame, model: str) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says what the original's query, sorted right, gains over random at the end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> fig = as_meant(curves, "lenet5")
+    >>> fig.layout.xaxis.title.text, "as published" in {trace.name for trace in fig.data}
+    ('labels', True)
     """
     (dataset,) = curves["dataset"].unique()
     shown = curves[curves["strategy"].isin(["random", "outlier_topk", "original_meant"])]
@@ -531,6 +789,16 @@ def batch_grid(
     -------
     plotly.graph_objects.Figure
         Its title says how many of them the classifier gets wrong.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images, n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(20, lambda indices: data.targets[indices].numpy())
+    >>> fig = batch_grid(learner, data, "random", learner.pool[:10])
+    >>> len(fig.data[0].text)
+    10
     """
     guesses = learner.outputs()[1][batch].argmax(1).numpy()
     targets = data.targets[batch].numpy()
@@ -575,6 +843,16 @@ def batch_maps(
     list of plotly.graph_objects.Figure
         A t-SNE map for each strategy. Its title says how far the images of the batch lie from their
         neighbors in the pool.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images, n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(20, lambda indices: data.targets[indices].numpy())
+    >>> (fig,) = batch_maps(learner, data, {"random": learner.pool[:10]}, n_pool=100)
+    >>> "10 outliers" in fig.layout.meta["alt"]
+    True
     """
     rng = np.random.default_rng(seed)
     space = learner.outputs()[0].numpy()
@@ -621,6 +899,12 @@ def headline(
     Returns
     -------
     pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> recorded = evaluation.recorded("strategies").query("model == 'lenet5'")
+    >>> list(headline(recorded, ["random", "outlier"], {"mnist": 0.95}).data.index)
+    ['random', 'outlier']
     """
     shown = curves[curves["strategy"].isin(strategies)]
     columns = {}
@@ -663,6 +947,12 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
     pandas.io.formats.style.Styler
         Medians over seeds, with how many of them got there where not all did; the fewest labels for
         the last accuracy first.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> list(labels_needed(curves, [0.9, 0.95]).data.columns)
+    ['90%', '95%']
     """
     found = evaluation.targets(curves, accuracies, by=("strategy",))
     order = found[found["accuracy"] == accuracies[-1]].sort_values(
@@ -703,6 +993,16 @@ def batches(
     -------
     dict of str to ndarray of int64 (k,)
         Positions in the learner's images.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images, n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(20, lambda indices: data.targets[indices].numpy())
+    >>> asked = batches(learner, ["random", "outlier"], k=10)
+    >>> {name: len(batch) for name, batch in asked.items()}
+    {'random': 10, 'outlier': 10}
     """
     from alod import strategies
 

@@ -43,6 +43,14 @@ class Pool:
         The name of each: its path below the folder with forward slashes, or its row number.
     broken : dict of str
         Files that were left out, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> pool = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
+    >>> pool.images.shape, pool.broken
+    ((3, 1, 28, 28), {})
     """
 
     images: np.memmap
@@ -73,6 +81,17 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     ------
     AlodError
         If the folder is not there or holds no readable image, or the disk is full.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> Path("photos").mkdir()
+    >>> Image.new("L", (40, 30)).save("photos/1.png")
+    >>> _ = Path("photos/2.png").write_text("no image")
+    >>> pool = read_folder(Path("photos"), Path("pool"), side=28)
+    >>> pool.files, list(pool.broken)
+    (('1.png',), ['2.png'])
     """
     if not folder.is_dir():
         raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
@@ -116,6 +135,14 @@ def read_array(images: npt.ArrayLike, cache: Path) -> Pool:
     ------
     AlodError
         If it is no array of images, or the disk is full.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> pool = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
+    >>> list(pool.files)
+    ['0', '1', '2']
     """
     rows = from_arrays(images).images.numpy()
     listing = {str(i): (row.nbytes, zlib.crc32(row)) for i, row in enumerate(rows)}
@@ -134,6 +161,16 @@ def cached(cache: Path) -> Pool | None:
     -------
     Pool or None
         None if nothing whole is there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> cached(Path("pool")) is None
+    True
+    >>> _ = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
+    >>> cached(Path("pool")).files
+    ('0', '1', '2')
     """
     found = _load(cache)
     return None if found is None else found[0]
@@ -148,6 +185,15 @@ def same_images(pool: Pool, images: npt.ArrayLike) -> bool:
         Read before.
     images : array
         As :func:`alod.data.from_arrays` takes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> images = np.zeros((3, 28, 28), np.uint8)
+    >>> pool = read_array(images, Path("pool"))
+    >>> same_images(pool, images), same_images(pool, images + 1)
+    (True, False)
     """
     rows = from_arrays(images).images.numpy()
     here = pool.images.shape
@@ -164,6 +210,12 @@ def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
     ----------
     image : Image or numpy.ndarray
         Pillow's, or uint8 (C, H, W); other than 1 or 3 channels are shown as their mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_png(np.zeros((28, 28), np.uint8))[1:4]
+    b'PNG'
     """
     if isinstance(image, np.ndarray):
         plane = image[0] if len(image) == 1 else image.mean(axis=0).astype(np.uint8)

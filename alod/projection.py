@@ -6,11 +6,13 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alod.errors import AlodError, check_count, check_name
+from alod.evaluation import REPOSITORY
 from alod.files import write_atomically
 
 METHODS = {"umap": "umap-learn", "tsne": "scikit-learn"}
@@ -56,6 +58,13 @@ def project(
     AlodError
         If the method is unknown, the embeddings are no finite matrix of that size, or the cache is
         no folder.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> embeddings = np.random.default_rng(0).normal(size=(20, 5))
+    >>> project(embeddings, method="tsne").shape
+    (20, 2)
     """
     check_name("projection method", method, METHODS)
     check_count("seed", seed, 0, 2**32 - 1)
@@ -79,6 +88,61 @@ def project(
     np.save(buffer, coordinates)
     write_atomically(path, buffer.getvalue())
     return coordinates
+
+
+def recorded(dataset: str, model: str) -> dict[str, NDArray[Any]]:
+    """Load the recorded maps of a full pool of N images, of which S are shown with their image.
+
+    Made by ``scripts/make_projections.py``; how far each map can be trusted is in the table
+    ``alod.evaluation.recorded("projections")``.
+
+    Parameters
+    ----------
+    dataset : {"mnist", "fashion_mnist"}
+        The pool.
+    model : {"cnn", "lenet5", "resnet18"}
+        The classifier.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``umap_before``, ``umap_last`` uint16 (2, N) and ``tsne_before``, ``tsne_last`` uint16
+        (2, S): coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32
+        (S,): positions in the pool, those of the embedded mini set first and in its order; for each
+        of them ``round`` int8 (S,), -1 where it was never asked for, and ``score`` float16 (S,),
+        its outlier score. ``core`` int32 (K,): the core set's positions. ``images`` uint8
+        (A, 28, 28): those of `shown` that the mini set lacks, in greys from 0 to 15. ``targets``
+        uint8 (N,): classes. ``mini`` int32 (6000,): the mini set's positions.
+
+    Raises
+    ------
+    AlodError
+        If there is no such recording.
+
+    Examples
+    --------
+    >>> kept = recorded("mnist", "cnn")
+    >>> kept["umap_last"].shape, kept["targets"].shape
+    ((2, 60000), (60000,))
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in (dataset, f"{dataset}_{model}"):
+        file = f"book/results/projections/{name}.npz"
+        # Beside this package in a checkout, else from the book's repository.
+        checkout = Path(__file__).parents[1] / file
+        try:
+            if checkout.exists():
+                content = checkout.read_bytes()
+            else:
+                with urlopen(f"{REPOSITORY}/{file}", timeout=60) as answer:
+                    content = answer.read()
+        except OSError as error:
+            raise AlodError(
+                f"{file}: {error}; scripts/make_projections.py makes it of the full data set"
+            ) from None
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            arrays |= dict(kept)
+    return arrays
 
 
 def trustworthiness(
@@ -113,6 +177,13 @@ def trustworthiness(
     ------
     AlodError
         If rows do not match or `n_neighbors` is not below half of the points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> embeddings = np.random.default_rng(0).normal(size=(50, 2)) + 5
+    >>> round(trustworthiness(embeddings, np.arctan2(*embeddings.T)[:, None] * [1, 0], 5), 1)
+    1.0
     """
     from sklearn import manifold
 

@@ -19,6 +19,11 @@ def provenance() -> dict[str, object]:
         ``versions`` (package -> version, Python included), ``git_commit`` (40 hex digits, with
         ``+`` where the working tree differs from it; None outside a checkout), ``machine``
         (platform, processor, cores), ``time`` (UTC, ISO 8601).
+
+    Examples
+    --------
+    >>> sorted(provenance())
+    ['git_commit', 'machine', 'time', 'versions']
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -45,6 +50,12 @@ def git_commit() -> str | None:
     -------
     str or None
         None when the package was installed from an archive.
+
+    Examples
+    --------
+    >>> commit = git_commit()
+    >>> commit is None or len(commit.removesuffix("+")) == 40
+    True
     """
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():

@@ -79,6 +79,10 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
           - {strategy: outlier, strategy_params: {detector: lof}}
         rounds: 9
         seeds: 10
+
+    >>> _ = Path("two.yaml").write_text("{model: lenet5, strategy: [random, outlier], seeds: 3}")
+    >>> len(load_configs("two.yaml"))
+    6
     """
     path = Path(path)
     try:
@@ -179,6 +183,12 @@ class SweepReport:
         Folders of finished runs, in the order of their configs.
     failed : dict
         Folder of a run that failed -> why, on one line.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> SweepReport(finished=[Path("runs/a")], failed={Path("runs/b"): "no space left"}).failed
+    {...Path('runs/b'): 'no space left'}
     """
 
     finished: list[Path]
@@ -226,6 +236,16 @@ def run_sweep(
     AlodError
         If an argument is not of these, a config asks for more labels than there are images, data
         cannot be had, or the cluster cannot be used; before anything is computed or written.
+
+    Examples
+    --------
+    >>> from alod.experiment import ExperimentConfig
+    >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
+    >>> report = run_sweep([ExperimentConfig(seed=seed, **few) for seed in (0, 1)], "runs", jobs=1)
+    >>> len(report.finished), report.failed
+    (2, {})
+    >>> sorted(tidy(["runs"])["n_labeled"].unique().tolist())
+    [20, 30]
     """
     out = Path(out).absolute()
     runs = {out / config.hash(): config for config in configs}
@@ -382,6 +402,15 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
     AlodError
         If a folder is not there, a run cannot be read, or two runs have the same config: they would
         count as two seeds.
+
+    Examples
+    --------
+    >>> from alod.experiment import ExperimentConfig, run_experiment
+    >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
+    >>> _ = run_experiment(ExperimentConfig(**few), "runs/a", on_round=lambda row: None)
+    >>> finished, unfinished = find_runs(["runs"])
+    >>> len(finished), unfinished
+    (1, [])
     """
     finished: dict[str, Run] = {}
     unfinished: list[Path] = []
@@ -425,6 +454,14 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
     ------
     AlodError
         As :func:`find_runs` does, or if no run is finished.
+
+    Examples
+    --------
+    >>> from alod.experiment import ExperimentConfig, run_experiment
+    >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
+    >>> _ = run_experiment(ExperimentConfig(**few), "runs/a", on_round=lambda row: None)
+    >>> tidy(["runs"])[["strategy", "round", "n_labeled"]].to_dict("list")
+    {'strategy': ['outlier', 'outlier'], 'round': [0, 1], 'n_labeled': [20, 30]}
     """
     return _stack(find_runs(folders)[0])
 
@@ -479,6 +516,15 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
         One row per setting: ``dataset, model, strategy``, other columns only where they vary, then
         ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard deviation; NaN for one
         seed). Within a data set and model, the best first.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> setting = {"dataset": "mnist", "model": "cnn", "strategy": "outlier"}
+    >>> table = pd.DataFrame(setting | {"seed": [0, 1], "test_accuracy": [0.90, 0.92]})
+    >>> table = table.assign(round=1, n_labeled=100)
+    >>> summarize(table)["accuracy_mean"].round(2).tolist()
+    [0.91]
     """
     always = ["dataset", "model", "strategy"]
     columns = _setting_columns(table)
@@ -513,6 +559,15 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
     ------
     AlodError
         If there is no run or the file cannot be written.
+
+    Examples
+    --------
+    >>> from alod.experiment import ExperimentConfig, run_experiment
+    >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
+    >>> _ = run_experiment(ExperimentConfig(**few), "runs/a", on_round=lambda row: None)
+    >>> table = record(find_runs(["runs"])[0], "results/few.csv")
+    >>> len(table), Path("results/few.json").exists()
+    (2, True)
     """
     path = Path(path)
     table = _stack(runs)

@@ -289,7 +289,8 @@ def test_status_tells_parameters_and_seconds(tmp_path):
     (row,) = [line for line in page.splitlines() if line.startswith("| [toy](toy.ipynb)")]
     assert "`rounds=2`" in row
     assert "`scale=full`" in row
-    assert row.endswith("| 42 |")
+    # What has not been measured is said to be so.
+    assert row.endswith("| 42 | not timed |")
     assert f"| python | {sys.version.split()[0]} |" in page
 
 
@@ -325,6 +326,33 @@ def test_every_chapter_can_be_run_by_papermill_and_colab():
         assert content["metadata"]["kernelspec"]["name"] == "python3", path
         code = ["".join(c["source"]) for c in content["cells"] if c["cell_type"] == "code"]
         assert any(f"git+https://github.com/{book.repository()}" in cell for cell in code), path
+
+
+def test_no_chapter_takes_more_than_fifteen_minutes_to_read():
+    for path in [*book.chapters().values(), *(ROOT / "book").glob("*.md")]:
+        text = path.read_text()
+        if path.suffix == ".ipynb":
+            cells = [c for c in json.loads(text)["cells"] if c["cell_type"] == "markdown"]
+            text = "\n".join("".join(cell["source"]) for cell in cells)
+        # Two hundred words a minute, which is slow, for there are figures to look at.
+        assert len(text.split()) / 200 <= 15, path
+
+
+def test_every_chapter_ends_with_exercises_that_are_one_command():
+    for path in book.chapters().values():
+        if path.stem == "intro":  # The front page has doors instead.
+            continue
+        last = "".join(json.loads(path.read_text())["cells"][-1]["source"])
+        assert ":::{admonition} Exercises" in last, path
+        assert "`alod book run " in last, path
+
+
+def test_recorded_results_can_be_downloaded_where_they_are_drawn():
+    for path in book.chapters().values():
+        text = path.read_text()
+        for stem in set(re.findall(r"evaluation\.recorded\(\\\"(\w+)", text)):
+            assert f"<results/{stem}.csv>`" in text, path
+            assert (ROOT / "book" / "results" / f"{stem}.csv").is_file(), path
 
 
 def test_the_lock_pins_what_the_project_asks_for():

@@ -69,6 +69,9 @@ def every_figure():
         "embedding_animation": figures.embedding_animation(
             xy, asked, title, CLASSES, targets, history=history
         ),
+        "class_maps": figures.class_maps(
+            {"CNN": (np.zeros((2, 3), int), np.zeros(3, int))}, {"CNN": ["a"]}, title
+        ),
         "image_grid": figures.image_grid(np.zeros((3, 28, 28), np.uint8), list("abc"), title),
         "confusion_matrix": figures.confusion_matrix(np.diag([5, 6, 7]), CLASSES, title),
         "per_class_accuracy": figures.per_class_accuracy(by_class, title=title),
@@ -106,7 +109,9 @@ def test_every_figure_fits_a_phone_and_the_dark_and_says_what_it_shows(name):
         assert layout["template"]["layout"][background] == "rgba(0,0,0,0)"
 
 
-@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"embedding_map", "image_grid"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(FIGURES) - {"embedding_map", "class_maps", "image_grid"})
+)
 def test_axes_are_labeled(name):
     layout = FIGURES[name].layout
     if name == "pairwise_matrix":  # Its axes are the strategies' names.
@@ -231,6 +236,35 @@ def test_the_map_draws_every_image_once_in_its_groups_shape():
                 assert trace.marker.color == figures.GROUPS[group][1]["color"]
         assert sorted(seen) == list(range(60))
         assert (fig.layout.yaxis.scaleanchor, fig.layout.xaxis.visible) == ("x", False)
+
+
+def test_the_crowd_lies_behind_in_whole_numbers_and_cannot_be_pointed_at():
+    xy, asked, _ = make_map()
+    crowd = np.arange(120_000, dtype=np.uint16).reshape(60_000, 2) // 200
+    fig = figures.embedding_map(xy, make_groups(asked), "Seen", crowd=crowd)
+    behind = fig.data[0]
+    assert np.array_equal(np.column_stack([behind.x, behind.y]), crowd)
+    assert behind.customdata is None and behind.hoverinfo == "skip"
+    assert behind.legendgroup == "pool"
+    assert "60,045 pool" in fig.layout.meta["alt"]
+    # Sixteen bits a number in base64, or a few digits where Plotly 5 writes lists.
+    assert len(fig.to_json()) < 500_000
+
+
+def test_pixels_show_the_most_frequent_class_where_it_lies():
+    xy = np.array([[0, 0, 0, 1023], [0, 0, 0, 1023]])
+    fig = figures.class_maps({"CNN": (xy, np.array([0, 1, 1, 2]))}, {"CNN": list("abc")}, "Seen")
+    (image,) = fig.layout.images
+    png = base64.b64decode(image.source.partition(",")[2])
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    bottom, top = picture[319, 0], picture[0, 319]
+    for pixel, color in ((bottom, figures.CLASS_COLORS[1]), (top, figures.CLASS_COLORS[2])):
+        assert "#" + bytes(pixel[:3].tolist()).hex().upper() == color
+    assert bottom[3] > top[3] > 0
+    assert (picture[..., 3] > 0).sum() == 2
+    assert {"CNN", "<b>a</b>", "<b>b</b>", "<b>c</b>"} == set(fig.data[0].text)
+    with pytest.raises(AlodError, match="expected those of"):
+        figures.class_maps({"CNN": (xy, np.zeros(4))}, {"LeNet5": ["a"]})
 
 
 def test_a_name_in_the_legend_stands_for_all_points_of_its_group():

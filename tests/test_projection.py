@@ -1,8 +1,14 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from alod import AlodError
-from alod.projection import project, trustworthiness
+import alod
+from alod import AlodError, evaluation
+from alod.projection import project, recorded, trustworthiness
+
+RESULTS = Path(__file__).parents[1] / "book" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +105,37 @@ def test_bad_input_is_refused_in_one_line(call, message, tmp_path):
     with pytest.raises(AlodError, match=message) as error:
         call(file)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("model", ["cnn", "lenet5", "resnet18"])
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
+def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(dataset, model):
+    kept, mini = recorded(dataset, model), alod.load_dataset(f"{dataset}_mini")
+    shown = kept["shown"]
+    for stage in ("before", "last"):
+        assert kept[f"umap_{stage}"].shape == (2, 60_000)
+        assert kept[f"tsne_{stage}"].shape == (2, len(shown))
+        assert kept[f"umap_{stage}"].min() == 0 and kept[f"umap_{stage}"].max() == 1023
+    assert np.array_equal(shown[:6000], kept["mini"]) and len(np.unique(shown)) == len(shown)
+    assert np.array_equal(kept["targets"][kept["mini"]], mini.targets.numpy())
+    asked = kept["round"] >= 0
+    assert asked.sum() == 300 and asked[6000:].all()
+    assert np.isin(kept["core"], shown[asked]).all()
+    assert np.array_equal(np.isnan(kept["score"]), kept["round"] == 0)
+    assert kept["images"].shape == (len(shown) - 6000, 28, 28) and kept["images"].max() == 15
+    assert (RESULTS / "projections" / f"{dataset}_{model}.npz").stat().st_size < 1e6
+
+
+def test_recorded_maps_tell_their_trust_and_where_they_come_from():
+    table = evaluation.recorded("projections")
+    assert len(table) == 2 * 3 * 2 * 2 and table["trustworthiness"].between(0.5, 1).all()
+    assert (table[table["method"] == "umap"]["n_images"] == 60_000).all()
+    origin = json.loads((RESULTS / "projections.json").read_text())
+    assert len(origin["git_commit"]) == 40 and "umap-learn" in origin["versions"]
+    assert {run["config"]["model"] for run in origin["runs"]} == {"cnn", "lenet5", "resnet18"}
+
+
+def test_what_was_not_recorded_is_named(monkeypatch):
+    monkeypatch.setattr("alod.projection.REPOSITORY", "file:///nowhere")
+    with pytest.raises(AlodError, match=r"mnist_vgg\.npz.*make_projections"):
+        recorded("mnist", "vgg")
