@@ -435,9 +435,9 @@ def _stack(runs: list[Run]) -> pd.DataFrame:
     varied = [name for name in FIELDS if name not in (*SETTINGS, "seed") and _varies(name, runs)]
     curves = [run.curve.assign(**{name: _told(run)[name] for name in varied}) for run in runs]
     keys = [*SETTINGS, *varied, "seed", "round"]
-    rest = [column for column in curves[0] if column not in keys]
-    table = pd.concat(curves, ignore_index=True)[[*keys, *rest]]
-    return table.sort_values(keys, ignore_index=True)
+    table = pd.concat(curves, ignore_index=True)
+    rest = [column for column in table if column not in keys]
+    return table[[*keys, *rest]].sort_values(keys, ignore_index=True)
 
 
 def _varies(name: str, runs: list[Run]) -> bool:
