@@ -1,40 +1,45 @@
 """A small encoder that learns from the pool without labels, in about a minute on two cores."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alod.training import augment_batch, seeded, to_float
 
-STEPS, BATCH, TEMPERATURE = 300, 192, 0.2
+STEPS, BATCH, TEMPERATURE = 300, 192, 0.5
 ERASED = 10  # pixels of 28, the side of the square that a view may lose
 
 
 class Encoder(nn.Module):
-    """Three convolutions, then the mean over what is left of the image: (N, C, H, W) -> (N, 128)."""
+    """Three convolutions with stride 2: where on the image what is seen is not forgotten."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        widths = [in_channels, 32, 64, 128]
-        self.layers = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-                for a, b in zip(widths[:-1], widths[1:], strict=True)
-            )
-        )
-        self.project = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64))
+        blocks = [_block(a, b) for a, b in pairwise((in_channels, 32, 64, 64))]
+        self.layers = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(4), nn.Flatten())
+        # Learns what the loss wants and is left out afterwards, as in SimCLR.
+        self.project = nn.Sequential(nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 64))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Describe images: float32 in [0, 1], (N, C, H, W) -> (N, 128), lengths 1."""
-        return functional.normalize(self.layers(images).mean((2, 3)))
+        """Describe images: float32 in [0, 1], (N, C, H, W) -> (N, 1024)."""
+        described: Tensor = self.layers(images)
+        return described
+
+
+def _block(channels: int, out: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+    )
 
 
 def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
     """Train an encoder to know an image again in two distorted views of it, among others' views.
 
     Source: Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of
-    visual representations" (SimCLR), with the distortions of :func:`alod.training.augment_batch` for
-    digits, which leave the class of other things alone, too, and a square erased.
+    visual representations" (SimCLR). Views are those of :func:`alod.training.augment_batch` for
+    digits, which leave the class of other things alone, too, with a square erased.
 
     Parameters
     ----------
@@ -87,8 +92,8 @@ def contrastive_loss(views: Tensor) -> Tensor:
 
 
 def _view(images: Tensor) -> Tensor:
-    """Distort images by random affine maps and erase a square of each."""
-    images = augment_batch(augment_batch(images, "digits"), "digits")
+    """Distort each image by a random affine map and erase a square of it."""
+    images = augment_batch(images, "digits")
     height, width = images.shape[-2:]
     top, left = torch.rand(2, len(images), 1, 1, 1, device=images.device)
     y = torch.arange(height, device=images.device)[:, None] - top * height

@@ -29,7 +29,7 @@ OnRound = Callable[[dict[str, float]], None]
 
 
 def _later(default: Any) -> Any:
-    """Return a field that came after runs were recorded: at its default, a config's name is as ever."""
+    """Return a field younger than some recorded runs: at its default, it changes no hash."""
     return field(default=default, metadata={"later": True})
 
 
@@ -58,7 +58,7 @@ class ExperimentConfig:
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
         ``clean``, or a stress pool of :func:`alod.stress.make`, drawn by the seed.
-    training_mode : {"warm", "scratch", "shrink_perturb"}
+    training_mode : {"warm", "scratch", "shrink_perturb", "distill", "average"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.
