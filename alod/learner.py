@@ -62,7 +62,7 @@ class ActiveLearner:
         How the first images are chosen, see :func:`alod.initial.select`.
     features : {"pixels", "random_conv", "self_supervised"}
         By what, see :func:`alod.initial.features`.
-    training_mode : {"warm", "scratch", "shrink_perturb", "distill", "average"}
+    training_mode : {"warm", "scratch", "shrink_perturb", "average"}
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
@@ -422,11 +422,6 @@ class ActiveLearner:
             found = Inliers(found.indices[rows], found.targets[rows])
             images = training.as_tensor(self.images[found.indices])
             more = (images, torch.as_tensor(found.targets))
-        unlabeled = None
-        if mode == "distill" and len(self.pool):
-            seen = settings["steps"] * settings["batch_size"]
-            rows = geometry.sample(len(self.pool), seen, self._rng("distill"))
-            unlabeled = training.as_tensor(self.images[self.pool[rows]])
         training.fit(
             model,
             training.as_tensor(self.images[labeled]),
@@ -438,7 +433,6 @@ class ActiveLearner:
             mode=mode,
             initial_state=self._initial_state,
             inliers=more,
-            unlabeled=unlabeled,
             seed=self._seed(f"fit{number or ''}", self._n_answered()),
         )
 
@@ -683,8 +677,8 @@ class ActiveLearner:
 
     def _described(self, pool: np.ndarray) -> Images:
         """Return what the first set is chosen from: all images, or the features of the pool's."""
-        kind = self._settings["features"]
-        if kind == "pixels" and len(pool) == len(self.images):
+        kind, method = self._settings["features"], self._settings["initial"]
+        if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
             return self.images
         return initial_features(self.images, kind, device=self.device)[pool]
 

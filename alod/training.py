@@ -18,13 +18,12 @@ from torch.nn import functional
 from alod import models
 from alod.errors import AlodError, check_count, check_name
 
-TRAINING_MODES = ("warm", "scratch", "shrink_perturb", "distill", "average")
+TRAINING_MODES = ("warm", "scratch", "shrink_perturb", "average")
 AUGMENTATIONS = ("none", "digits", "clothing")
 # 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
-SOFTNESS = 2.0  # temperature of what is distilled
 MEMORY = 0.99  # weight of the past in averaged weights, at each step
 # Images with a predicted class in a batch, for each labeled one.
 INLIERS_A_LABEL = 3
@@ -185,7 +184,6 @@ def fit(
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
     inliers: tuple[Tensor, Tensor] | None = None,
-    unlabeled: Tensor | None = None,
     seed: int = 0,
 ) -> None:
     """Take a fixed number of gradient steps on the labeled images; changes the model in place.
@@ -210,28 +208,23 @@ def fit(
         Peak of the schedule, positive.
     augment : {"none", "digits", "clothing"} or None
         See :func:`augment_batch`; None is ``"none"``.
-    mode : {"warm", "scratch", "shrink_perturb", "distill", "average"}
+    mode : {"warm", "scratch", "shrink_perturb", "average"}
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
-        training"). ``distill`` and ``average`` go on from the present weights, too: the one
-        holds the outputs on `unlabeled` to what they were before (Li & Hoiem 2016, "Learning without
-        forgetting"), the other ends with the moving average of the weights (Tarvainen & Valpola
-        2017, "Mean teachers are better role models").
+        training"). ``average`` goes on from the present weights, too, and ends with the moving
+        average of the weights (Tarvainen & Valpola 2017, "Mean teachers are better role models").
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
     inliers : tuple of Tensor, optional
         More images (K, C, H, W) with the classes predicted for them, int64 (K,), K at least 1:
         three of them join each labeled image of a batch.
-    unlabeled : Tensor, optional
-        Images (K, C, H, W) on which ``distill`` remembers, K at least 1; as many a step as labeled.
     seed : int
         Orders the batches and draws dropout, distortions and noise.
 
     Raises
     ------
     AlodError
-        If an argument is out of range, or ``scratch`` comes without `initial_state` or ``distill``
-        without `unlabeled`.
+        If an argument is out of range, or ``scratch`` comes without `initial_state`.
     """
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 2)
@@ -247,7 +240,6 @@ def fit(
     order = _batches(len(images), steps, batch_size, seed).to(device, non_blocking=True)
     images = to_float(images.to(device)).contiguous(memory_format=torch.channels_last)
     targets = targets.to(device)
-    remember = _memory(model, mode, unlabeled, steps, batch_size, seed)
     with_inliers = _joined(inliers, steps, batch_size, seed, device)
     with seeded(seed, device):
         _set_start(model, mode, initial_state)
@@ -266,7 +258,7 @@ def fit(
             inputs = augment_batch(inputs, augment or "none")
             with _autocast(device, half):
                 logits = model(inputs)[1]
-            loss = functional.cross_entropy(logits.float(), wanted) + remember(step)
+            loss = functional.cross_entropy(logits.float(), wanted)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
@@ -290,34 +282,6 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
-
-
-def _memory(
-    model: nn.Module,
-    mode: str,
-    unlabeled: Tensor | None,
-    steps: int,
-    batch_size: int,
-    seed: int,
-) -> Callable[[int], Tensor | float]:
-    """Prepare a function that tells how far a step's outputs are from those of before."""
-    if mode != "distill":
-        return lambda step: 0.0
-    if unlabeled is None:
-        raise AlodError("mode='distill' needs unlabeled, the images on which to remember")
-    before = infer(model, unlabeled)[1].div(SOFTNESS).log_softmax(1)
-    device = next(model.parameters()).device
-    before, pool = before.to(device), unlabeled.to(device)
-    order = _batches(len(pool), steps, batch_size, seed + 2).to(device)
-
-    def distance(step: int) -> Tensor:
-        rows = order[step]
-        now = model(to_float(pool[rows]))[1].float().div(SOFTNESS).log_softmax(1)
-        return SOFTNESS**2 * functional.kl_div(
-            now, before[rows], log_target=True, reduction="batchmean"
-        )
-
-    return distance
 
 
 def _joined(
