@@ -245,10 +245,6 @@ def first_set_rows():
     return pd.DataFrame(rows)
 
 
-def title(fig):
-    return fig.layout.title.text.partition("<span")[0].replace("<br>", " ").strip()
-
-
 def test_titles_of_first_sets_say_what_they_gain_over_random():
     rows = first_set_rows()
     assert "20 labels chosen by kmeans are worth 10.0 points more than" in title(
