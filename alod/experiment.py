@@ -180,14 +180,20 @@ class ExperimentConfig:
     def hash(self) -> str:
         """Return 12 hex digits that name this config: the folder of its run in a sweep."""
         told = asdict(self)
-        for name, default in _later_defaults().items():
+        for name, default in later_defaults().items():
             if told[name] == default:
                 del told[name]
         return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _later_defaults() -> dict[str, Any]:
-    """Return the fields that older run folders do not know, and what they mean there."""
+def later_defaults() -> dict[str, Any]:
+    """Tell what the fields mean where a folder or a table is older than they are.
+
+    Returns
+    -------
+    dict of str to object
+        Field -> its default.
+    """
     return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
 
 
@@ -546,7 +552,7 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
             raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
         return
     try:
-        there = _later_defaults() | json.loads(path.read_text())
+        there = later_defaults() | json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
     wanted = asdict(config)

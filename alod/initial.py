@@ -35,8 +35,8 @@ def features(
     ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions makes of them
     (Saxe et al. 2011, "On random weights and unsupervised feature learning"). ``self_supervised``:
     of what an encoder, trained on the pool itself (:func:`alod.encoder.train`, about a minute on
-    two cores), makes of them. Images larger than 28×28 are averaged down to it first. Encoder and
-    components are fitted on at most 10,000 to 20,000 images, evenly spaced over the pool.
+    two cores), makes of them. Images larger than 28×28 are averaged down to it first. All is fitted
+    on 10,000 images, or up to twice as many, evenly spaced over the pool.
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ from alod.experiment import (
     Run,
     check_data,
     is_finished,
+    later_defaults,
     load_run,
     run_experiment,
 )
@@ -565,9 +566,9 @@ def _added(
     if len(doubled):
         told = " ".join(map(str, doubled[keys[:-1]].to_numpy()[0]))
         raise AlodError(f"{path}: holds a run of {told} already; leave it out")
+    known = later_defaults() | source["config"]
     fields = {
-        name: [*_all(source["config"].get(name), name), *values]
-        for name, values in origin["config"].items()
+        name: [*_all(known.get(name), name), *values] for name, values in origin["config"].items()
     }
     joined = {name: [*_all(source.get(name)), *origin[name]] for name in SOURCES}
     joined["wall_seconds"] = source["wall_seconds"] + origin["wall_seconds"]
