@@ -63,7 +63,7 @@ def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
             rows = torch.randperm(len(images))[:BATCH]
             batch = to_float(images[rows].to(device))
             views = torch.cat([_view(batch), _view(batch)])
-            loss = contrastive_loss(encoder.project(encoder(views)))
+            loss = _contrastive_loss(encoder.project(encoder(views)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -71,18 +71,18 @@ def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
     return encoder.eval()
 
 
-def contrastive_loss(views: Tensor) -> Tensor:
+def _contrastive_loss(views: Tensor) -> Tensor:
     """Return the normalized temperature-scaled cross entropy (NT-Xent) of views in pairs.
 
     Parameters
     ----------
     views : Tensor
-        float32 (2 N, D); rows i and N + i show the same image.
+        float32 (V, D), V = 2 N; rows i and N + i show the same image.
 
     Returns
     -------
     Tensor
-        Scalar, the lower the better each view tells its partner from the 2 N - 2 others.
+        Scalar (), the lower the better each view tells its partner from the 2 N - 2 others.
     """
     views = functional.normalize(views)
     similarity = views @ views.T / TEMPERATURE

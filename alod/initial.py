@@ -74,7 +74,7 @@ def _checksum(images: Images) -> int:
     """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
     if isinstance(images, np.memmap):
         images = images[:: max(1, len(images) // REFERENCE)]
-    return zlib.crc32(np.ascontiguousarray(as_tensor(images).cpu().numpy()))
+    return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)
 
 
 def _components(images: Images, describe: Describe) -> Tensor:

@@ -62,8 +62,8 @@ def test_unknown_features_are_refused(mini):
 
 def test_the_contrastive_loss_is_low_when_partners_agree_and_others_do_not():
     apart = torch.eye(8)[:4]
-    agreed = encoder.contrastive_loss(torch.cat([apart, apart]))
-    crossed = encoder.contrastive_loss(torch.cat([apart, apart.roll(1, 0)]))
+    agreed = encoder._contrastive_loss(torch.cat([apart, apart]))
+    crossed = encoder._contrastive_loss(torch.cat([apart, apart.roll(1, 0)]))
     assert agreed < crossed
     # One partner at similarity 1 against six others at 0.
     expected = torch.log(1 + 6 * torch.exp(torch.tensor(-1 / encoder.TEMPERATURE)))
@@ -79,7 +79,7 @@ def test_the_encoder_learns_to_know_an_image_again(mini, monkeypatch):
         images = mini.images[:64].float() / 255
         with torch.no_grad(), training.seeded(1, torch.device("cpu")):
             views = torch.cat([encoder._view(images), encoder._view(images)])
-            return float(encoder.contrastive_loss(trained.project(trained(views))))
+            return float(encoder._contrastive_loss(trained.project(trained(views))))
 
     assert loss_after(60) < loss_after(2) - 0.3
 
