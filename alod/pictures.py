@@ -792,8 +792,8 @@ def standing_for(curves: pd.DataFrame) -> go.Figure:
     closer = int((chosen < 50).all(axis=1).sum())
     return figures.distribution_match(
         means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
-        title=f"{_spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods stand for the "
-        "pool better than random sets do",
+        title=f"{_spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
+        "the pool better than random",
     )
 
 

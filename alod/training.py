@@ -212,7 +212,8 @@ def fit(
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
         training"). ``average`` goes on from the present weights, too, and ends with the moving
-        average of the weights (Tarvainen & Valpola 2017, "Mean teachers are better role models").
+        average of the weights (Tarvainen & Valpola 2017, "Mean teachers are better role models"),
+        which lags behind where `steps` are few.
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
     inliers : tuple of Tensor, optional
