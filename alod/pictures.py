@@ -876,6 +876,25 @@ def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
     )
 
 
+def how_sure(curves: pd.DataFrame) -> str:
+    """Say how many seeds a recorded result has, and what that allows to believe.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        With a column ``seed``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    n = curves["seed"].nunique()
+    told = f"Recorded with {n} seed{'s' if n > 1 else ''}"
+    few = ": enough to see large differences, too few to believe small ones" if n < 5 else ""
+    return f"*{told}{few}.*"
+
+
 def _over_random(rows: pd.DataFrame) -> pd.Series:
     """Return the points of accuracy that each method gains over random, the best first."""
     means = 100 * rows.groupby("initial")["test_accuracy"].mean()

@@ -286,3 +286,10 @@ def test_training_modes_are_told_with_what_a_round_changes():
     assert "MNIST: warm leads, 5.0 points above scratch" in title(pictures.training_modes(curves))
     html = pictures.changes(curves, "Seen.").to_html()
     assert html.index("warm") < html.index("scratch") and "90.00" in html
+
+
+def test_few_seeds_are_told_to_be_few():
+    rows = first_set_rows()
+    assert "2 seeds: enough to see large differences" in pictures.how_sure(rows)
+    many = pd.DataFrame({"seed": range(5)})
+    assert pictures.how_sure(many) == "*Recorded with 5 seeds.*"
