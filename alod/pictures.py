@@ -811,9 +811,11 @@ def by_features(curves: pd.DataFrame, caption: str = "") -> Styler:
     Returns
     -------
     pandas.io.formats.style.Styler
-        Percent, mean over seeds; ``random`` looks at no features.
+        Percent, mean over the seeds that every kind has; ``random`` looks at no features.
     """
-    means = curves.pivot_table(
+    kinds = curves.groupby("seed")["features"].nunique()
+    paired = curves[curves["seed"].isin(kinds.index[kinds == kinds.max()])]
+    means = paired.pivot_table(
         index="initial", columns="features", values="test_accuracy", sort=False
     )
     told = (100 * means).map("{:.1f}".format).where(means.notna(), "–")
