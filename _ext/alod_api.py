@@ -26,13 +26,14 @@ TAUGHT = {
     "coreset": "book/embeddings",
     "data": "book/reproduce",
     "detectors": "book/how_it_works",
+    "encoder": "book/initial_selection",
     "errors": "book/reproduce",
     "exchange": "book/your_images",
     "evaluation": "book/strategy_comparison",
     "experiment": "book/mnist",
     "figures": "book/mnist",
     "geometry": "book/how_it_works",
-    "initial": "book/how_it_works",
+    "initial": "book/initial_selection",
     "journal": "book/your_images",
     "labeling": "book/your_images",
     "learner": "book/how_it_works",
@@ -47,7 +48,7 @@ TAUGHT = {
     "strategies": "book/strategy_comparison",
     "stress": "book/reproduce",
     "sweep": "book/reproduce",
-    "training": "book/model_comparison",
+    "training": "book/incremental_learning",
 }
 OTHERS = "book/reproduce"
 

@@ -37,6 +37,7 @@ _MODULES = {
     "coreset",
     "data",
     "detectors",
+    "encoder",
     "evaluation",
     "exchange",
     "experiment",

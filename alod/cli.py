@@ -37,12 +37,13 @@ HELP = {
     "strategy": "How to choose what to ask: outlier, margin, random, …",
     "strategy_params": "The strategy's own parameters, a JSON object.",
     "initial": "The first set: kmeans, herding, maxherding, typiclust, kcenter or random.",
+    "features": "What the first set is chosen by: pixels, random_conv or self_supervised.",
     "n_initial": "Labels in the first set.",
     "n_query": "Labels bought in each round.",
     "rounds": "Rounds after the first set.",
     "budgets": "In place of these three: labels after each round, such as 20,50,100.",
     "pool": "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
-    "training_mode": "Where each round sets out: warm, scratch or shrink_perturb.",
+    "training_mode": "Where each round sets out: warm, scratch, shrink_perturb or average.",
     "steps": "Gradient steps in each round.",
     "batch_size": "Images in each step.",
     "learning_rate": "Peak learning rate.",
@@ -51,6 +52,7 @@ HELP = {
     "seed": "Everything random depends on it.",
     "device": "auto, cpu, cuda or mps.",
     "keep_embeddings": "Write embeddings.npz.",
+    "diagnose": "Add to history.csv how good the first set is and what each round changed.",
 }
 COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
 

@@ -28,6 +28,11 @@ SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode
 OnRound = Callable[[dict[str, float]], None]
 
 
+def _later(default: Any) -> Any:
+    """Return a field younger than some recorded runs: at its default, it changes no hash."""
+    return field(default=default, metadata={"later": True})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
     """Everything that decides what a run does; checked when made.
@@ -44,6 +49,8 @@ class ExperimentConfig:
         Passed on to the strategy; plain values, since they are written to the run folder.
     initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
         How the first images are chosen.
+    features : {"pixels", "random_conv", "self_supervised"}
+        By what, see :func:`alod.initial.features`.
     n_initial, n_query, rounds : int
         Labels bought at first, in each round, and rounds after the first set.
     budgets : list of int
@@ -51,7 +58,7 @@ class ExperimentConfig:
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
         ``clean``, or a stress pool of :func:`alod.stress.make`, drawn by the seed.
-    training_mode : {"warm", "scratch", "shrink_perturb"}
+    training_mode : {"warm", "scratch", "shrink_perturb", "average"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.
@@ -67,6 +74,9 @@ class ExperimentConfig:
     keep_embeddings : bool
         Write ``embeddings.npz``: of every pool image before learning, after the first set and at
         the end.
+    diagnose : bool
+        Add to the history how well the first set stands for the pool, and what each later round
+        changed, see :func:`run_experiment`. It costs an inference over the pool at the end.
 
     Raises
     ------
@@ -93,10 +103,13 @@ class ExperimentConfig:
     seed: int = 0
     device: str = "auto"
     keep_embeddings: bool = False
+    features: str = _later("pixels")
+    diagnose: bool = _later(False)
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)
         check_name("initial method", self.initial, initial.METHODS)
+        check_name("features", self.features, initial.FEATURES)
         check_name("training mode", self.training_mode, training.TRAINING_MODES)
         check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
         check_name("pool", self.pool, stress.NAMES)
@@ -166,7 +179,22 @@ class ExperimentConfig:
 
     def hash(self) -> str:
         """Return 12 hex digits that name this config: the folder of its run in a sweep."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        told = asdict(self)
+        for name, default in later_defaults().items():
+            if told[name] == default:
+                del told[name]
+        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def later_defaults() -> dict[str, Any]:
+    """Tell what the fields mean where a folder or a table is older than they are.
+
+    Returns
+    -------
+    dict of str to object
+        Field -> its default.
+    """
+    return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
 
 
 def _check_budgets(budgets: object) -> None:
@@ -192,7 +220,13 @@ class Run:
         One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
         n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
         with ``inlier_passes`` also ``n_inliers``, learned in the last pass, and ``inlier_error``,
-        the share of them whose predicted class is wrong, which the learner does not see.
+        the share of them whose predicted class is wrong, which the learner does not see. With
+        ``diagnose`` also, of the first set, what :func:`alod.initial.distribution_match` (of pixel
+        features, whatever it was chosen by) and :func:`alod.initial.class_balance` tell, and of
+        each later round ``agreement``, the share of the pool's images that it left with the same
+        predicted class, ``forgotten``, the share of those labeled before that were predicted right
+        before it and are not now, and ``lost``, the same of the whole pool, which uses targets that
+        the learner does not see.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
@@ -369,6 +403,8 @@ def _round(
 ) -> dict[str, float]:
     """Do one round and note it; the test set is looked at to report, after all is decided."""
     number = len(progress.history)
+    before = _predicted(learner) if config.diagnose and number else None
+    known = learner.labeled
     selection = learner.step(
         config.bought[number], oracle=lambda indices: data.targets[indices].numpy()
     )
@@ -395,8 +431,30 @@ def _round(
         wrong = found.targets != data.targets[found.indices].numpy()
         row["n_inliers"] = len(wrong)
         row["inlier_error"] = float(wrong.mean()) if len(wrong) else float("nan")
+    if config.diagnose and before is None:
+        row |= initial.distribution_match(data.images, selection.indices)
+        chosen = learner.answers[learner.labeled]
+        row |= initial.class_balance(chosen, learner.n_classes)
+    elif before is not None:
+        row |= _changes(before, _predicted(learner), data.targets.numpy(), known)
     progress.history.append(row)
     return row
+
+
+def _predicted(learner: ActiveLearner) -> np.ndarray:
+    return learner.outputs()[1].argmax(1).numpy()
+
+
+def _changes(
+    before: np.ndarray, after: np.ndarray, targets: np.ndarray, known: np.ndarray
+) -> dict[str, float]:
+    """Tell what a round changed in the predictions; `known` were labeled before it."""
+    lost = (before == targets) & (after != targets)
+    return {
+        "agreement": float((before == after).mean()),
+        "forgotten": float(lost[known].mean()),
+        "lost": float(lost.mean()),
+    }
 
 
 def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
@@ -407,6 +465,7 @@ def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
         strategy=config.strategy,
         strategy_params=config.strategy_params,
         initial=config.initial,
+        features=config.features,
         training_mode=config.training_mode,
         steps=config.steps,
         batch_size=config.batch_size,
@@ -493,7 +552,7 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
             raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
         return
     try:
-        there = json.loads(path.read_text())
+        there = later_defaults() | json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
     wanted = asdict(config)

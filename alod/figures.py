@@ -57,6 +57,8 @@ STRATEGY_DASHES = {
     "maxherding": "dash",
     "uherding": "dashdot",
 }
+INITIAL_COLORS = {"kmeans": VERMILION, "herding": BLUE}
+MODE_COLORS = {"scratch": GREY, "warm": BLUE, "shrink_perturb": VERMILION, "average": GOLD}
 MODEL_COLORS = {"cnn": "#1295A8", "lenet5": "#C9850C", "resnet18": "#9268D6"}
 CLASS_COLORS = (
     "#2F7FC1",
@@ -1705,8 +1707,8 @@ def _cell_text(
 
 
 def _colors(labels: ArrayLike) -> dict[Any, str]:
-    """Return the fixed color of each strategy or model, another for what has none."""
-    fixed = STRATEGY_COLORS | MODEL_COLORS
+    """Return the fixed color of each strategy, model and so on, another for what has none."""
+    fixed = STRATEGY_COLORS | MODEL_COLORS | INITIAL_COLORS | MODE_COLORS
     labels = list(np.asarray(labels, dtype=object))
     others = [label for label in labels if label not in fixed]
     spare = {label: CLASS_COLORS[i % len(CLASS_COLORS)] for i, label in enumerate(others)}

@@ -18,6 +18,7 @@ from alod.coreset import inliers
 from alod.data import from_arrays
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
+from alod.initial import FEATURES
 from alod.initial import METHODS as INITIAL_METHODS
 from alod.initial import features as initial_features
 from alod.initial import select as select_initial
@@ -59,7 +60,9 @@ class ActiveLearner:
         Passed on to the strategy.
     initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
         How the first images are chosen, see :func:`alod.initial.select`.
-    training_mode : {"warm", "scratch", "shrink_perturb"}
+    features : {"pixels", "random_conv", "self_supervised"}
+        By what, see :func:`alod.initial.features`.
+    training_mode : {"warm", "scratch", "shrink_perturb", "average"}
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
@@ -97,6 +100,7 @@ class ActiveLearner:
         *,
         strategy_params: Mapping[str, Any] | None = None,
         initial: str = "kmeans",
+        features: str = "pixels",
         training_mode: str = "warm",
         steps: int = 300,
         batch_size: int = 64,
@@ -110,6 +114,7 @@ class ActiveLearner:
             "n_classes": n_classes,
             "strategy_params": dict(strategy_params or {}),
             "initial": initial,
+            "features": features,
             "training_mode": training_mode,
             "steps": steps,
             "batch_size": batch_size,
@@ -125,6 +130,7 @@ class ActiveLearner:
         check_count("inlier_passes", inlier_passes, 0)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
+        check_name("features", features, FEATURES)
         check_name("augment", augment or "none", training.AUGMENTATIONS)
         self._strategy = strategies.get(strategy, self._settings["strategy_params"])
         self._strategy_name = strategy if isinstance(strategy, str) else None
@@ -217,8 +223,7 @@ class ActiveLearner:
         started = time.perf_counter()
         if len(self.labeled) == 0:
             rng = self._rng("initial")
-            whole = len(pool) == len(self.images)
-            described = self.images if whole else initial_features(self.images)[pool]
+            described = self._described(pool)
             chosen = select_initial(described, k, self._settings["initial"], rng)
             selection = Selection(chosen, np.full(k, np.nan))
             self.seconds["infer"] = 0.0
@@ -666,6 +671,13 @@ class ActiveLearner:
             length = torch.linalg.vector_norm(features, dim=1).mean()
             self._features = features / length.clamp_min(1e-6)
         return self._features
+
+    def _described(self, pool: np.ndarray) -> Images:
+        """Return what the first set is chosen from: all images, or the features of the pool's."""
+        kind, method = self._settings["features"], self._settings["initial"]
+        if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
+            return self.images
+        return initial_features(self.images, kind, device=self.device)[pool]
 
     def _mc_logits(self, n: int) -> Tensor:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.

@@ -1013,6 +1013,200 @@ def batches(
     }
 
 
+# --- first sets and training modes ------------------------------------------------------------
+
+
+def first_sets(curves: pd.DataFrame) -> go.Figure:
+    """Draw the accuracy of classifiers that learned one first set, against its size.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set, classifier and kind of features, round 0 of each run:
+        ``dataset, initial, seed, n_labeled, test_accuracy``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the best method gains over random at the smallest size that all have.
+    """
+    (dataset,) = curves["dataset"].unique()
+    methods = curves.groupby("n_labeled")["initial"].nunique()
+    n = methods[methods == methods.max()].index.min()
+    own = _over_random(curves[curves["n_labeled"] == n])
+    return figures.learning_curves(
+        curves,
+        by="initial",
+        title=f"{_spelled(dataset)}: {n} labels chosen by {own.index[0]} are worth "
+        f"{_points(own.iloc[0])} random ones",
+    )
+
+
+def lasting(curves: pd.DataFrame) -> go.Figure:
+    """Draw the learning curves of runs that differ in their first set only.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, with the same budgets: ``dataset, initial, seed, n_labeled,
+        test_accuracy``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the best first set gains over a random one at first and in the end.
+    """
+    (dataset,) = curves["dataset"].unique()
+    start, end = curves["n_labeled"].min(), curves["n_labeled"].max()
+    at_first, at_last = (_over_random(curves[curves["n_labeled"] == n]) for n in (start, end))
+    best = at_first.index[0]
+    return figures.learning_curves(
+        curves,
+        by="initial",
+        title=f"{_spelled(dataset)}: what {best} gains shrinks from {at_first[best]:.1f} points "
+        f"at {start} labels to {at_last[best]:.1f} at {end}"
+        if at_last[best] < at_first[best]
+        else f"{_spelled(dataset)}: what {best} gains grows from {at_first[best]:.1f} points at "
+        f"{start} labels to {at_last[best]:.1f} at {end}",
+    )
+
+
+def standing_for(curves: pd.DataFrame) -> go.Figure:
+    """Draw how well first sets of one size stand for the pool.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set and size, round 0 of each run: ``dataset, initial, n_labeled,
+        mmd2_percentile, energy_percentile``; means over seeds are drawn.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many methods match the pool better than random sets do.
+    """
+    (dataset,), (n,) = curves["dataset"].unique(), curves["n_labeled"].unique()
+    names = {"mmd2_percentile": "MMD²", "energy_percentile": "energy distance"}
+    means = curves.groupby("initial", sort=False)[list(names)].mean().rename(columns=names)
+    chosen = means.drop("random", errors="ignore")
+    closer = int((chosen < 50).all(axis=1).sum())
+    return figures.distribution_match(
+        means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
+        title=f"{_spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
+        "the pool better than random",
+    )
+
+
+def by_features(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show the accuracy after first sets of one size by method and kind of features.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set and size, round 0 of each run: ``initial, features, seed,
+        test_accuracy``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Percent, mean over the seeds that every kind has; ``random`` looks at no features.
+    """
+    kinds = curves.groupby("seed")["features"].nunique()
+    paired = curves[curves["seed"].isin(kinds.index[kinds == kinds.max()])]
+    means = paired.pivot_table(
+        index="initial", columns="features", values="test_accuracy", sort=False
+    )
+    told = (100 * means).map("{:.1f}".format).where(means.notna(), "–")
+    return figures.table(told.rename(columns=_plain), caption=caption)
+
+
+def training_modes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
+    """Draw the learning curves of training modes in one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``dataset, model, training_mode, seed, n_labeled,
+        test_accuracy``.
+    metric : str
+        In :data:`alod.evaluation.METRICS`; sums up a curve.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says which mode is best, by how much, and over which.
+    """
+    (dataset,) = curves["dataset"].unique()
+    areas = evaluation.areas(curves, metric, compare="training_mode")
+    order = 100 * areas.groupby("training_mode")[metric].mean().sort_values(ascending=False)
+    return figures.learning_curves(
+        curves,
+        by="training_mode",
+        title=f"{_spelled(dataset)}: {_plain(order.index[0])} leads, "
+        f"{order.iloc[0] - order.iloc[-1]:.1f} points above {_plain(order.index[-1])}",
+    )
+
+
+def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show what a round changes, by training mode.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, of runs with ``diagnose=True``: ``training_mode, seed,
+        n_labeled, test_accuracy, agreement, lost, forgotten``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        In percent, means over seeds, and over rounds but for the final accuracy; the best first.
+    """
+    end = curves[curves["n_labeled"] == curves["n_labeled"].max()]
+    table = (
+        end.groupby("training_mode")[["test_accuracy"]]
+        .mean()
+        .join(curves.groupby("training_mode")[["agreement", "lost", "forgotten"]].mean())
+    )
+    names = ("final accuracy", "same answer", "right before, wrong now", "labeled ones forgotten")
+    told = (100 * table).sort_values("test_accuracy", ascending=False)
+    return figures.table(
+        told.set_axis(names, axis=1).map("{:.2f}".format).rename(index=_plain), caption=caption
+    )
+
+
+def how_sure(curves: pd.DataFrame) -> str:
+    """Say how many seeds a recorded result has, and what that allows to believe.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        With a column ``seed``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    n = curves["seed"].nunique()
+    told = f"Recorded with {n} seed{'s' if n > 1 else ''}"
+    few = ": enough to see large differences, too few to believe small ones" if n < 5 else ""
+    return f"*{told}{few}.*"
+
+
+def _over_random(rows: pd.DataFrame) -> pd.Series:
+    """Return the points of accuracy that each method gains over random, the best first."""
+    means = 100 * rows.groupby("initial")["test_accuracy"].mean()
+    return (means - means["random"]).drop("random").sort_values(ascending=False)
+
+
+def _points(gain: float) -> str:
+    return f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than"
+
+
 def _spelled(dataset: str) -> str:
     name = dataset.removesuffix("_mini")
     return DATASET_NAMES.get(name, name)

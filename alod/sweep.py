@@ -24,6 +24,7 @@ from alod.experiment import (
     Run,
     check_data,
     is_finished,
+    later_defaults,
     load_run,
     run_experiment,
 )
@@ -472,9 +473,9 @@ def _stack(runs: list[Run]) -> pd.DataFrame:
     varied = [name for name in FIELDS if name not in (*SETTINGS, "seed") and _varies(name, runs)]
     curves = [run.curve.assign(**{name: _told(run)[name] for name in varied}) for run in runs]
     keys = [*SETTINGS, *varied, "seed", "round"]
-    rest = [column for column in curves[0] if column not in keys]
-    table = pd.concat(curves, ignore_index=True)[[*keys, *rest]]
-    return table.sort_values(keys, ignore_index=True)
+    table = pd.concat(curves, ignore_index=True)
+    rest = [column for column in table if column not in keys]
+    return table[[*keys, *rest]].sort_values(keys, ignore_index=True)
 
 
 def _varies(name: str, runs: list[Run]) -> bool:
@@ -620,9 +621,9 @@ def _added(
     if len(doubled):
         told = " ".join(map(str, doubled[keys[:-1]].to_numpy()[0]))
         raise AlodError(f"{path}: holds a run of {told} already; leave it out")
+    known = later_defaults() | source["config"]
     fields = {
-        name: [*_all(source["config"].get(name), name), *values]
-        for name, values in origin["config"].items()
+        name: [*_all(known.get(name), name), *values] for name, values in origin["config"].items()
     }
     joined = {name: [*_all(source.get(name)), *origin[name]] for name in SOURCES}
     joined["wall_seconds"] = source["wall_seconds"] + origin["wall_seconds"]

@@ -18,12 +18,13 @@ from torch.nn import functional
 from alod import models
 from alod.errors import AlodError, check_count, check_name
 
-TRAINING_MODES = ("warm", "scratch", "shrink_perturb")
+TRAINING_MODES = ("warm", "scratch", "shrink_perturb", "average")
 AUGMENTATIONS = ("none", "digits", "clothing")
 # 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
+MEMORY = 0.99  # weight of the past in averaged weights, at each step
 # Inliers in a batch for each labeled image, and the probability from which a predicted class is
 # learned (as published: Sohn et al. 2020, with seven for each).
 INLIERS_A_LABEL, SURE = 3, 0.95
@@ -208,10 +209,12 @@ def fit(
         Peak of the schedule, positive.
     augment : {"none", "digits", "clothing"} or None
         See :func:`augment_batch`; None is ``"none"``.
-    mode : {"warm", "scratch", "shrink_perturb"}
+    mode : {"warm", "scratch", "shrink_perturb", "average"}
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
-        training").
+        training"). ``average`` goes on from the present weights, too, and ends with the moving
+        average of the weights (Tarvainen & Valpola 2017, "Mean teachers are better role models"),
+        which lags behind where `steps` are few.
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
     inliers : Tensor, optional
@@ -248,6 +251,7 @@ def fit(
         _set_start(model, mode, initial_state)
         model.to(memory_format=torch.channels_last)
         model.train()
+        average = copy.deepcopy(model.state_dict()) if mode == "average" else {}
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
@@ -275,6 +279,11 @@ def fit(
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
+            for name, value in average.items():
+                now = model.state_dict()[name]
+                value.lerp_(now, 1 - MEMORY) if value.is_floating_point() else value.copy_(now)
+        if average:
+            model.load_state_dict(average)
     model.eval()
 
 

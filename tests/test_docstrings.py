@@ -27,6 +27,7 @@ TOLD_ELSEWHERE = {
     ),
     "alod.detectors.Detector.fit": "alod.detectors.KNN",
     "alod.detectors.Detector.decision_function": "alod.detectors.KNN",
+    "alod.encoder.Encoder.forward": "alod.encoder.Encoder",
     "alod.models.Normalize.forward": "alod.models.Normalize",
     "alod.models.PoolToFive.forward": "alod.models.pool_to_five",
     "alod.models.pool_to_five": "alod.models.LeNet5",

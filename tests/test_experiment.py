@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import alod
-from alod import AlodError
+from alod import AlodError, experiment, initial
 from alod.experiment import load_run
 
 TINY = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
@@ -208,6 +208,46 @@ def test_unreadable_checkpoint_says_how_to_go_on(tmp_path, mini):
     (out / "checkpoint.pt").write_bytes(b"cut off")
     with pytest.raises(AlodError, match="delete it"):
         alod.run_experiment(TINY, out, data=mini)
+
+
+def test_fields_that_came_later_change_no_name_and_lock_no_old_folder(tmp_path, mini):
+    # Folders of recorded sweeps bear these names: found before there were `features`.
+    assert alod.ExperimentConfig().hash() == "c2a0920aa2e7"
+    assert alod.ExperimentConfig(dataset="mnist", model="lenet5", seed=3).hash() == "abebdd798594"
+    assert replace(TINY, features="random_conv").hash() != TINY.hash()
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    old = {k: v for k, v in asdict(TINY).items() if k not in ("features", "diagnose")}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(old))
+    assert alod.run_experiment(TINY, tmp_path / "run", data=mini).config == TINY
+    (tmp_path / "run" / "provenance.json").unlink()
+    assert alod.run_experiment(TINY, tmp_path / "run", data=mini).asked(0).tolist() == (
+        run.asked(0).tolist()
+    )
+    with pytest.raises(AlodError, match="features='pixels' there"):
+        other = replace(TINY, features="random_conv")
+        alod.run_experiment(other, tmp_path / "run", data=mini)
+
+
+def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_changed(
+    tmp_path, mini
+):
+    config = replace(TINY, diagnose=True)
+    run = alod.run_experiment(config, tmp_path / "run", data=mini)
+    first, later = run.history.iloc[0], run.history.iloc[1:]
+    chosen = run.asked(0)
+    assert first["mmd2"] == pytest.approx(initial.distribution_match(mini.images, chosen)["mmd2"])
+    assert first["missing_classes"] == 10 - len(mini.targets[chosen].unique())
+    assert np.isnan(first["agreement"]) and later["mmd2"].isna().all()
+    assert later[["agreement", "forgotten", "lost"]].apply(lambda c: c.between(0, 1).all()).all()
+    # The rounds themselves are the same as without.
+    plain = alod.run_experiment(TINY, tmp_path / "plain", data=mini)
+    assert plain.queries.equals(run.queries)
+
+
+def test_what_was_right_and_is_wrong_now_is_lost():
+    before, after, targets = (np.array(row) for row in ([1, 1, 0, 2], [1, 0, 0, 0], [1, 1, 0, 0]))
+    changes = experiment._changes(before, after, targets, known=np.array([0, 1]))
+    assert changes == {"agreement": 0.5, "forgotten": 0.5, "lost": 0.25}
 
 
 def test_config_hash_tells_configs_apart():

@@ -128,6 +128,8 @@ def test_colors_are_legible_on_white_and_on_near_black():
     colors = [
         *figures.STRATEGY_COLORS.values(),
         *figures.MODEL_COLORS.values(),
+        *figures.INITIAL_COLORS.values(),
+        *figures.MODE_COLORS.values(),
         *figures.CLASS_COLORS,
     ]
     for color in colors:

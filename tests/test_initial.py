@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from alod import initial
+from alod import AlodError, encoder, initial, training
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,68 @@ def test_features_are_principal_components(mini):
     ours = initial.features(mini.images).numpy()
     # A component's sign is arbitrary.
     np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=2e-3)
+
+
+@pytest.fixture
+def short_training(monkeypatch):
+    monkeypatch.setattr(encoder, "STEPS", 5)
+    monkeypatch.setattr(initial, "_described", {})
+
+
+@pytest.mark.parametrize("kind", initial.FEATURES)
+def test_every_kind_of_features_is_the_same_for_the_same_seed(kind, mini, short_training):
+    images = mini.images[:200]
+    first = initial.features(images, kind, seed=1)
+    assert first.shape == (200, 50) and first.dtype == torch.float32
+    initial._described.clear()
+    assert torch.equal(first, initial.features(images.clone(), kind, seed=1))
+    other = initial.features(images, kind, seed=2)
+    assert torch.equal(first, other) == (kind == "pixels")
+
+
+def test_features_are_computed_once_for_the_same_pool_and_anew_for_another(mini):
+    first = initial.features(mini.images[:60])
+    assert initial.features(mini.images[:60].clone()) is first
+    changed = mini.images[:60].clone()
+    changed[7, 0, 3, 3] ^= 255
+    assert not torch.equal(first, initial.features(changed))
+    for start in range(10):
+        initial.features(mini.images[start : start + 20])
+    assert len(initial._described) <= initial.KEPT
+
+
+def test_self_supervised_features_take_large_color_images(short_training):
+    images = torch.randint(0, 256, (12, 3, 40, 60), dtype=torch.uint8)
+    assert initial.features(images, "self_supervised").shape == (12, 11)
+
+
+def test_unknown_features_are_refused(mini):
+    with pytest.raises(AlodError, match="features"):
+        initial.features(mini.images, "labels")
+
+
+def test_the_contrastive_loss_is_low_when_partners_agree_and_others_do_not():
+    apart = torch.eye(8)[:4]
+    agreed = encoder._contrastive_loss(torch.cat([apart, apart]))
+    crossed = encoder._contrastive_loss(torch.cat([apart, apart.roll(1, 0)]))
+    assert agreed < crossed
+    # One partner at similarity 1 against six others at 0.
+    expected = torch.log(1 + 6 * torch.exp(torch.tensor(-1 / encoder.TEMPERATURE)))
+    assert agreed == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_encoder_learns_to_know_an_image_again(mini, monkeypatch):
+    monkeypatch.setattr(encoder, "BATCH", 64)
+
+    def loss_after(steps):
+        monkeypatch.setattr(encoder, "STEPS", steps)
+        trained = encoder.train(mini.images, torch.device("cpu"), seed=0)
+        images = mini.images[:64].float() / 255
+        with torch.no_grad(), training.seeded(1, torch.device("cpu")):
+            views = torch.cat([encoder._view(images), encoder._view(images)])
+            return float(encoder._contrastive_loss(trained.project(trained(views))))
+
+    assert loss_after(60) < loss_after(2) - 0.3
 
 
 def test_features_of_large_color_images_are_few():

@@ -220,3 +220,76 @@ def test_batches_are_shown_with_what_the_classifier_takes_them_for(mini):
     (fig,) = pictures.batch_maps(learner, mini, {"outlier_topk": batch}, n_pool=60)
     remote = evaluation.remoteness(learner.outputs()[0].numpy(), batch)
     assert title(fig).startswith(f"outlier topk: these images lie {remote:.1f} times as far")
+
+
+def first_set_rows():
+    rows = [
+        {
+            "dataset": "mnist",
+            "initial": initial,
+            "features": "pixels",
+            "seed": seed,
+            "n_labeled": n,
+            "test_accuracy": accuracy + n / 1000 + seed / 100,
+            "mmd2_percentile": percentile,
+            "energy_percentile": percentile,
+        }
+        for initial, accuracy, percentile in (
+            ("random", 0.5, 50),
+            ("kmeans", 0.6, 2),
+            ("kcenter", 0.4, 100),
+        )
+        for seed in (0, 1)
+        for n in (20, 50)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_titles_of_first_sets_say_what_they_gain_over_random():
+    rows = first_set_rows()
+    assert "20 labels chosen by kmeans are worth 10.0 points more than" in title(
+        pictures.first_sets(rows)
+    )
+    assert "10.0 points" in title(pictures.lasting(rows))
+    few = rows[rows["n_labeled"] == 20]
+    assert "20 labels: 1 of 2 methods" in title(pictures.standing_for(few))
+    # What a method lacks at one size is not taken for its gain.
+    lacking = rows[(rows["initial"] != "kcenter") | (rows["n_labeled"] == 50)]
+    assert "50 labels chosen" in title(pictures.first_sets(lacking))
+
+
+def test_accuracy_by_features_leaves_blank_what_did_not_run():
+    rows = first_set_rows().query("n_labeled == 20")
+    other = rows[rows["initial"] == "kmeans"].assign(features="random_conv")
+    html = pictures.by_features(pd.concat([rows, other]), "Seen.").to_html()
+    assert "random conv" in html and "62.5" in html and "–" in html
+
+
+def test_training_modes_are_told_with_what_a_round_changes():
+    rows = [
+        {
+            "dataset": "mnist",
+            "model": "lenet5",
+            "training_mode": mode,
+            "seed": seed,
+            "n_labeled": n,
+            "test_accuracy": accuracy,
+            "agreement": agreement,
+            "lost": 0.01,
+            "forgotten": 0.0,
+        }
+        for mode, accuracy, agreement in (("scratch", 0.7, 0.8), ("warm", 0.75, 0.9))
+        for seed in (0, 1)
+        for n in (20, 50)
+    ]
+    curves = pd.DataFrame(rows)
+    assert "MNIST: warm leads, 5.0 points above scratch" in title(pictures.training_modes(curves))
+    html = pictures.changes(curves, "Seen.").to_html()
+    assert html.index("warm") < html.index("scratch") and "90.00" in html
+
+
+def test_few_seeds_are_told_to_be_few():
+    rows = first_set_rows()
+    assert "2 seeds: enough to see large differences" in pictures.how_sure(rows)
+    many = pd.DataFrame({"seed": range(5)})
+    assert pictures.how_sure(many) == "*Recorded with 5 seeds.*"

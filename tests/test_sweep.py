@@ -434,6 +434,16 @@ def test_runs_added_later_leave_what_all_at_once_leaves(runs, tmp_path):
     assert one == two
 
 
+def test_a_result_older_than_a_field_is_added_to_with_what_the_field_meant(runs, tmp_path):
+    out = tmp_path / "out.csv"
+    sweep.record(sweep.find_runs([runs / "random0"])[0], out)
+    origin = json.loads(out.with_suffix(".json").read_text())
+    del origin["config"]["features"]
+    out.with_suffix(".json").write_text(json.dumps(origin))
+    sweep.record(sweep.find_runs([runs / "random1"])[0], out, add=True)
+    assert json.loads(out.with_suffix(".json").read_text())["config"]["features"] == "pixels"
+
+
 def test_runs_are_not_added_twice_nor_to_another_kind_of_table(runs, tmp_path):
     out = tmp_path / "out.csv"
     sweep.record(sweep.find_runs([runs])[0], out, add=True)

@@ -79,6 +79,19 @@ def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
     assert abs(float(noise.mean())) < 0.001
 
 
+def test_averaged_weights_are_the_moving_average_of_those_of_each_step(mini, monkeypatch):
+    def trained(mode):
+        model = training.build_seeded("lenet5", 10, 1, seed=0)
+        training.fit(model, mini.images[:50], mini.targets[:50], steps=2, mode=mode)
+        return model
+
+    first, last = weights(training.build_seeded("lenet5", 10, 1, seed=0)), weights(trained("warm"))
+    monkeypatch.setattr(training, "MEMORY", 0.0)
+    assert torch.allclose(weights(trained("average")), last)
+    monkeypatch.setattr(training, "MEMORY", 1.0)
+    assert torch.allclose(weights(trained("average")), first)
+
+
 @pytest.mark.parametrize("name", ["cnn", "lenet5", "resnet18"])
 def test_inference_agrees_with_the_plain_model(name, mini):
     model = training.build_seeded(name, 10, 1, seed=0)
