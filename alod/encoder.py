@@ -13,7 +13,18 @@ ERASED = 10  # pixels of 28, the side of the square that a view may lose
 
 
 class Encoder(nn.Module):
-    """Three convolutions with stride 2: where on the image what is seen is not forgotten."""
+    """Three convolutions with stride 2: where on the image what is seen is not forgotten.
+
+    Parameters
+    ----------
+    in_channels : int
+        1 for grey, 3 for color images.
+
+    Examples
+    --------
+    >>> tuple(Encoder(1)(torch.zeros(2, 1, 28, 28)).shape)
+    (2, 1024)
+    """
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -54,6 +65,13 @@ def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
     -------
     Encoder
         In evaluation mode, on `device`.
+
+    Examples
+    --------
+    >>> images = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8)
+    >>> encoder = train(images, torch.device("cpu"))
+    >>> tuple(encoder(images[:2] / 255).shape)
+    (2, 1024)
     """
     with seeded(seed, device):
         encoder = Encoder(images.shape[1]).to(device).train()

@@ -1029,6 +1029,12 @@ def first_sets(curves: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says what the best method gains over random at the smallest size that all have.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and dataset == 'mnist'")
+    >>> first_sets(rows[rows["features"] == "pixels"]).layout.meta["alt"].partition(":")[0]
+    'MNIST'
     """
     (dataset,) = curves["dataset"].unique()
     methods = curves.groupby("n_labeled")["initial"].nunique()
@@ -1055,6 +1061,12 @@ def lasting(curves: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says what the best first set gains over a random one at first and in the end.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("rounds > 0 and dataset == 'mnist'")
+    >>> lasting(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST'
     """
     (dataset,) = curves["dataset"].unique()
     start, end = curves["n_labeled"].min(), curves["n_labeled"].max()
@@ -1084,6 +1096,13 @@ def standing_for(curves: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says how many methods match the pool better than random sets do.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
+    >>> rows = rows[(rows["dataset"] == "mnist") & (rows["features"] == "pixels")]
+    >>> standing_for(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST, 20 labels'
     """
     (dataset,), (n,) = curves["dataset"].unique(), curves["n_labeled"].unique()
     names = {"mmd2_percentile": "MMD²", "energy_percentile": "energy distance"}
@@ -1112,6 +1131,12 @@ def by_features(curves: pd.DataFrame, caption: str = "") -> Styler:
     -------
     pandas.io.formats.style.Styler
         Percent, mean over the seeds that every kind has; ``random`` looks at no features.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
+    >>> by_features(rows[rows["dataset"] == "mnist"]).data.loc["random", "self supervised"]
+    '–'
     """
     kinds = curves.groupby("seed")["features"].nunique()
     paired = curves[curves["seed"].isin(kinds.index[kinds == kinds.max()])]
@@ -1137,6 +1162,12 @@ def training_modes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     -------
     plotly.graph_objects.Figure
         Its title says which mode is best, by how much, and over which.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
+    >>> training_modes(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST'
     """
     (dataset,) = curves["dataset"].unique()
     areas = evaluation.areas(curves, metric, compare="training_mode")
@@ -1164,6 +1195,12 @@ def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
     -------
     pandas.io.formats.style.Styler
         In percent, means over seeds, and over rounds but for the final accuracy; the best first.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
+    >>> sorted(changes(rows).data.index)
+    ['average', 'scratch', 'shrink perturb', 'warm']
     """
     end = curves[curves["n_labeled"] == curves["n_labeled"].max()]
     table = (
@@ -1190,6 +1227,11 @@ def how_sure(curves: pd.DataFrame) -> str:
     -------
     str
         Markdown.
+
+    Examples
+    --------
+    >>> how_sure(pd.DataFrame({"seed": [0, 1, 2, 3, 4]}))
+    '*Recorded with 5 seeds.*'
     """
     n = curves["seed"].nunique()
     told = f"Recorded with {n} seed{'s' if n > 1 else ''}"
