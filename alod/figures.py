@@ -1078,7 +1078,7 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     alt = (
         f"Pairwise comparison of {len(keys)} strategies: {told or 'no difference is significant'}."
     )
-    return _finish(fig, title, alt, 120 + 30 * len(keys), note)
+    return _finish(fig, title, alt, 180 + 30 * len(keys), note)
 
 
 # --- curves -----------------------------------------------------------------------------------
@@ -1683,12 +1683,10 @@ def _map_axes(fig: go.Figure) -> None:
 
 
 def _matrix_axes(fig: go.Figure, names: list[str], x_title: str, y_title: str) -> None:
-    fig.update_xaxes(
-        type="category", title_text=x_title, showgrid=False, range=[-0.5, len(names) - 0.5]
-    )
-    fig.update_yaxes(
-        type="category", title_text=y_title, showgrid=False, range=[len(names) - 0.5, -0.5]
-    )
+    # Left to itself, plotly names every second row where they are low.
+    shown = {"type": "category", "dtick": 1, "showgrid": False}
+    fig.update_xaxes(title_text=x_title, range=[-0.5, len(names) - 0.5], **shown)
+    fig.update_yaxes(title_text=y_title, range=[len(names) - 0.5, -0.5], **shown)
 
 
 def _cell_text(
