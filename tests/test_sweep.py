@@ -264,6 +264,8 @@ def test_killed_sweep_goes_on_where_it_was(tmp_path, file, alone):
 
 def test_interrupted_sweep_says_so_and_exits_130(tmp_path, file):
     out = tmp_path / "out"
+    # Too many rounds to be done before the interruption, however late it comes.
+    file.write_text(FILE.replace("rounds: 2", "rounds: 50"))
     command = [sys.executable, "-m", "alod.cli", "sweep", str(file), "--out", str(out)]
     user = subprocess.Popen(
         [*command, "--jobs", "1"],
