@@ -279,9 +279,8 @@ def fit(
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
-            for name, value in average.items():
-                now = model.state_dict()[name]
-                value.lerp_(now, 1 - MEMORY) if value.is_floating_point() else value.copy_(now)
+            if average:
+                _move_average(average, model.state_dict())
         if average:
             model.load_state_dict(average)
     model.eval()
@@ -297,6 +296,13 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
+
+
+def _move_average(average: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
+    """Draw the averaged weights a little toward the present ones; counters are taken over."""
+    for name, now in present.items():
+        value = average[name]
+        value.lerp_(now, 1 - MEMORY) if value.is_floating_point() else value.copy_(now)
 
 
 def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
