@@ -852,16 +852,18 @@ def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") ->
     return _finish(fig, title, f"Seconds per round, in all: {totals}.", 340, note, legend=True)
 
 
-def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
+def distribution_match(table: pd.DataFrame, title: str = "", note: str = "") -> go.Figure:
     """Draw how well initial sets keep the pool's distribution, among random sets of their size.
 
     Parameters
     ----------
     table : DataFrame
-        ``initial`` (method), ``measure`` (its name) and ``percentile``: how many of 100 random
-        sets match the pool better, in [0, 100].
+        ``initial`` (method), ``measure`` (its name) and ``percentile``: how many percent of
+        the random sets match the pool better, in [0, 100].
     title : str
         The finding in one sentence.
+    note : str
+        n, before the line under the title that says how to read the axis.
 
     Returns
     -------
@@ -903,7 +905,7 @@ def distribution_match(table: pd.DataFrame, title: str = "") -> go.Figure:
         title,
         f"Percentiles among random sets: {told}.",
         150 + 36 * len(methods),
-        note="0: closer to the pool than every random set; dashed: a typical random set.",
+        note=f"{note} 0: closer to the pool than every random set; dashed: a typical one.".strip(),
         legend=True,
     )
 

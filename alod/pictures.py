@@ -1089,8 +1089,8 @@ def standing_for(curves: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     curves : DataFrame
-        Tidy rows of one data set and size, round 0 of each run: ``dataset, initial, n_labeled,
-        mmd2_percentile, energy_percentile``; means over seeds are drawn.
+        Tidy rows of one data set and size, round 0 of each run: ``dataset, initial, seed,
+        n_labeled, mmd2_percentile, energy_percentile``; means over seeds are drawn.
 
     Returns
     -------
@@ -1113,6 +1113,7 @@ def standing_for(curves: pd.DataFrame) -> go.Figure:
         means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
         title=f"{_spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
         "the pool better than random",
+        note=f"Mean of {curves['seed'].nunique()} seed(s).",
     )
 
 
