@@ -219,8 +219,8 @@ class Run:
     history : DataFrame
         One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
         n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
-        with ``inlier_passes`` also ``n_inliers``, learned in the last pass, and ``inlier_error``,
-        the share of them whose predicted class is wrong, which the learner does not see. With
+        with ``inlier_passes`` also ``n_inliers``, found for the last pass, and ``inlier_error``,
+        the share of them whose class was predicted wrong then, which the learner does not see. With
         ``diagnose`` also, of the first set, what :func:`alod.initial.distribution_match` (of pixel
         features, whatever it was chosen by) and :func:`alod.initial.class_balance` tell, and of
         each later round ``agreement``, the share of the pool's images that it left with the same
