@@ -7,18 +7,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, load_dataset
+from alod.detectors import class_scores, contrast
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
+from alod.geometry import normalize
 from alod.learner import ActiveLearner
 from alod.provenance import provenance
 
@@ -226,7 +229,9 @@ class Run:
         each later round ``agreement``, the share of the pool's images that it left with the same
         predicted class, ``forgotten``, the share of those labeled before that were predicted right
         before it and are not now, and ``lost``, the same of the whole pool, which uses targets that
-        the learner does not see.
+        the learner does not see, and ``same_scores``, the rank correlation of the outlier scores of
+        the images left in the pool, before it and after it (:func:`alod.detectors.contrast` of
+        ``knn``, in [-1, 1]): the higher, the more the next query builds on the last.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
@@ -403,8 +408,7 @@ def _round(
 ) -> dict[str, float]:
     """Do one round and note it; the test set is looked at to report, after all is decided."""
     number = len(progress.history)
-    before = _predicted(learner) if config.diagnose and number else None
-    known = learner.labeled
+    before = _state(learner) if config.diagnose and number else None
     selection = learner.step(
         config.bought[number], oracle=lambda indices: data.targets[indices].numpy()
     )
@@ -436,24 +440,38 @@ def _round(
         chosen = learner.answers[learner.labeled]
         row |= initial.class_balance(chosen, learner.n_classes)
     elif before is not None:
-        row |= _changes(before, _predicted(learner), data.targets.numpy(), known)
+        row |= _changes(before, _state(learner), data.targets.numpy())
     progress.history.append(row)
     return row
 
 
-def _predicted(learner: ActiveLearner) -> np.ndarray:
-    return learner.outputs()[1].argmax(1).numpy()
+class _State(NamedTuple):
+    """What a classifier makes of the pool: classes and outlier scores (N,), and what it learned.
+
+    Scores are NaN outside the pool.
+    """
+
+    predicted: np.ndarray
+    scores: np.ndarray
+    labeled: np.ndarray
 
 
-def _changes(
-    before: np.ndarray, after: np.ndarray, targets: np.ndarray, known: np.ndarray
-) -> dict[str, float]:
-    """Tell what a round changed in the predictions; `known` were labeled before it."""
-    lost = (before == targets) & (after != targets)
+def _state(learner: ActiveLearner) -> _State:
+    view, scores = learner.view(), np.full(len(learner.images), np.nan)
+    known, pool = (normalize(e) for e in (view.labeled_embeddings, view.pool_embeddings))
+    scores[learner.pool] = contrast(class_scores("knn", known, view.labeled_targets, pool))
+    return _State(learner.outputs()[1].argmax(1).numpy(), scores, learner.labeled)
+
+
+def _changes(before: _State, after: _State, targets: np.ndarray) -> dict[str, float]:
+    """Tell what a round changed."""
+    lost = (before.predicted == targets) & (after.predicted != targets)
+    both = np.isfinite(before.scores) & np.isfinite(after.scores)
     return {
-        "agreement": float((before == after).mean()),
-        "forgotten": float(lost[known].mean()),
+        "agreement": float((before.predicted == after.predicted).mean()),
+        "forgotten": float(lost[before.labeled].mean()),
         "lost": float(lost.mean()),
+        "same_scores": float(spearmanr(before.scores[both], after.scores[both])[0]),
     }
 
 

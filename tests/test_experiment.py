@@ -239,15 +239,21 @@ def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_cha
     assert first["missing_classes"] == 10 - len(mini.targets[chosen].unique())
     assert np.isnan(first["agreement"]) and later["mmd2"].isna().all()
     assert later[["agreement", "forgotten", "lost"]].apply(lambda c: c.between(0, 1).all()).all()
+    assert later["same_scores"].between(-1, 1).all()
     # The rounds themselves are the same as without.
     plain = alod.run_experiment(TINY, tmp_path / "plain", data=mini)
     assert plain.queries.equals(run.queries)
 
 
-def test_what_was_right_and_is_wrong_now_is_lost():
-    before, after, targets = (np.array(row) for row in ([1, 1, 0, 2], [1, 0, 0, 0], [1, 1, 0, 0]))
-    changes = experiment._changes(before, after, targets, known=np.array([0, 1]))
-    assert changes == {"agreement": 0.5, "forgotten": 0.5, "lost": 0.25}
+def test_what_a_round_changed_is_told_by_classes_and_by_scores():
+    predicted = (np.array(row) for row in ([1, 1, 0, 2], [1, 0, 0, 0]))
+    # The second image is labeled before the round, the first in it.
+    scores = (np.array(row) for row in ([0.9, np.nan, 0.1, 0.5], [np.nan, np.nan, 0.2, 0.3]))
+    labeled = (np.array([1]), np.array([0, 1]))
+    before, after = map(experiment._State, predicted, scores, labeled)
+    changes = experiment._changes(before, after, targets=np.array([1, 1, 0, 0]))
+    wanted = {"agreement": 0.5, "forgotten": 1.0, "lost": 0.25, "same_scores": 1.0}
+    assert changes == pytest.approx(wanted)
 
 
 def test_config_hash_tells_configs_apart():
