@@ -459,7 +459,8 @@ class _State(NamedTuple):
 def _state(learner: ActiveLearner) -> _State:
     view, scores = learner.view(), np.full(len(learner.images), np.nan)
     known, pool = (normalize(e) for e in (view.labeled_embeddings, view.pool_embeddings))
-    scores[learner.pool] = contrast(class_scores("knn", known, view.labeled_targets, pool))
+    if len(pool):
+        scores[learner.pool] = contrast(class_scores("knn", known, view.labeled_targets, pool))
     return _State(learner.outputs()[1].argmax(1).numpy(), scores, learner.labeled)
 
 

@@ -245,6 +245,20 @@ def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_cha
     assert plain.queries.equals(run.queries)
 
 
+def test_a_diagnosed_run_may_buy_the_whole_pool(tmp_path, mini):
+    few = alod.from_arrays(
+        mini.images[:40],
+        mini.targets[:40],
+        mini.test_images[:50],
+        mini.test_targets[:50],
+        mini.classes,
+    )
+    config = replace(TINY, n_initial=30, n_query=10, rounds=1, diagnose=True)
+    run = alod.run_experiment(config, tmp_path / "run", data=few)
+    assert run.history["n_labeled"].iloc[-1] == 40
+    assert np.isnan(run.history["same_scores"].iloc[-1])
+
+
 def test_what_a_round_changed_is_told_by_classes_and_by_scores():
     predicted = (np.array(row) for row in ([1, 1, 0, 2], [1, 0, 0, 0]))
     # The second image is labeled before the round, the first in it.
