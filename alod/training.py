@@ -18,13 +18,12 @@ from torch.nn import functional
 from alod import models
 from alod.errors import AlodError, check_count, check_name
 
-TRAINING_MODES = ("warm", "scratch", "shrink_perturb", "average")
+TRAINING_MODES = ("shrink_perturb", "warm", "scratch")
 AUGMENTATIONS = ("none", "digits", "clothing")
 # 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
-MEMORY = 0.99  # weight of the past in averaged weights, at each step
 # Inliers in a batch for each labeled image, and the probability from which a predicted class is
 # learned (as published: Sohn et al. 2020, with seven for each).
 INLIERS_A_LABEL, SURE = 3, 0.95
@@ -209,12 +208,10 @@ def fit(
         Peak of the schedule, positive.
     augment : {"none", "digits", "clothing"} or None
         See :func:`augment_batch`; None is ``"none"``.
-    mode : {"warm", "scratch", "shrink_perturb", "average"}
+    mode : {"warm", "scratch", "shrink_perturb"}
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
-        training"). ``average`` goes on from the present weights, too, and ends with the moving
-        average of the weights (Tarvainen & Valpola 2017, "Mean teachers are better role models"),
-        which lags behind where `steps` are few.
+        training").
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
     inliers : Tensor, optional
@@ -248,10 +245,10 @@ def fit(
     if more is not None:
         joining = _batches(len(more), steps, INLIERS_A_LABEL * batch_size, seed + 1).to(device)
     with seeded(seed, device):
-        _set_start(model, mode, initial_state)
+        # First, since noise is drawn in the order in which the weights lie in memory.
         model.to(memory_format=torch.channels_last)
+        _set_start(model, mode, initial_state)
         model.train()
-        average = copy.deepcopy(model.state_dict()) if mode == "average" else {}
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
@@ -279,10 +276,6 @@ def fit(
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
-            if average:
-                _move_average(average, model.state_dict())
-        if average:
-            model.load_state_dict(average)
     model.eval()
 
 
@@ -296,13 +289,6 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
-
-
-def _move_average(average: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
-    """Draw the averaged weights a little toward the present ones; counters are taken over."""
-    for name, now in present.items():
-        value = average[name]
-        value.lerp_(now, 1 - MEMORY) if value.is_floating_point() else value.copy_(now)
 
 
 def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
