@@ -43,7 +43,7 @@ HELP = {
     "rounds": "Rounds after the first set.",
     "budgets": "In place of these three: labels after each round, such as 20,50,100.",
     "pool": "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
-    "training_mode": "Where each round sets out: warm, scratch, shrink_perturb or average.",
+    "training_mode": "Where each round sets out: shrink_perturb, warm or scratch.",
     "steps": "Gradient steps in each round.",
     "batch_size": "Images in each step.",
     "learning_rate": "Peak learning rate.",

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alod.training import augment_batch, seeded, to_float
+from alod.training import augment_batch, erase_square, seeded, to_float
 
 STEPS, BATCH, TEMPERATURE = 300, 192, 0.5
-ERASED = 10  # pixels of 28, the side of the square that a view may lose
+ERASED = 10 / 28  # of the longer side: the square that a view may lose
 
 
 class Encoder(nn.Module):
@@ -111,11 +111,4 @@ def _contrastive_loss(views: Tensor) -> Tensor:
 
 def _view(images: Tensor) -> Tensor:
     """Distort each image by a random affine map and erase a square of it."""
-    images = augment_batch(images, "digits")
-    height, width = images.shape[-2:]
-    top, left = torch.rand(2, len(images), 1, 1, 1, device=images.device)
-    y = torch.arange(height, device=images.device)[:, None] - top * height
-    x = torch.arange(width, device=images.device) - left * width
-    side = ERASED * max(height, width) / 28
-    gone = (y.abs() < side / 2) & (x.abs() < side / 2)
-    return images.masked_fill(gone, 0)
+    return erase_square(augment_batch(images, "digits"), ERASED)

@@ -61,7 +61,7 @@ class ExperimentConfig:
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
         ``clean``, or a stress pool of :func:`alod.stress.make`, drawn by the seed.
-    training_mode : {"warm", "scratch", "shrink_perturb", "average"}
+    training_mode : {"shrink_perturb", "warm", "scratch"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.
@@ -97,7 +97,7 @@ class ExperimentConfig:
     rounds: int = 9
     budgets: list[int] = field(default_factory=list)
     pool: str = "clean"
-    training_mode: str = "warm"
+    training_mode: str = "shrink_perturb"
     steps: int = 300
     batch_size: int = 64
     learning_rate: float = 3e-3

@@ -79,7 +79,7 @@ class Settings:
     strategy: str = "outlier"
     strategy_params: Mapping[str, Any] | None = None
     initial: str = "kmeans"
-    training_mode: str = "warm"
+    training_mode: str = "shrink_perturb"
     steps: int = 300
     batch_size: int = 64
     learning_rate: float = 3e-3

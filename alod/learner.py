@@ -62,13 +62,13 @@ class ActiveLearner:
         How the first images are chosen, see :func:`alod.initial.select`.
     features : {"pixels", "random_conv", "self_supervised"}
         By what, see :func:`alod.initial.features`.
-    training_mode : {"warm", "scratch", "shrink_perturb", "average"}
+    training_mode : {"shrink_perturb", "warm", "scratch"}
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
     inlier_passes : int
         Passes of as many steps after each fit in which the pool's :meth:`inliers` are learned with
-        the class predicted for them; 0 for none.
+        the class predicted for them; 0 for none. The next fit sets out from before them.
     seed : int
         Same seed, same images, same answers: same questions (on the same processor).
     device : str
@@ -101,7 +101,7 @@ class ActiveLearner:
         strategy_params: Mapping[str, Any] | None = None,
         initial: str = "kmeans",
         features: str = "pixels",
-        training_mode: str = "warm",
+        training_mode: str = "shrink_perturb",
         steps: int = 300,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
@@ -147,6 +147,7 @@ class ActiveLearner:
         self.answers = np.full(len(self.images), UNLABELED)
         self._asked = np.zeros(len(self.images), dtype=bool)
         self._fitted = False
+        self._taught: dict[str, Tensor] | None = None
         self._outputs: tuple[Tensor, Tensor] | None = None
         self.learned_inliers = Inliers(np.empty(0, np.int64), np.empty(0, np.int64))
         self._features: Tensor | None = None
@@ -331,9 +332,14 @@ class ActiveLearner:
         started = time.perf_counter()
         # The first fit sets out from the initial weights in every mode.
         mode = self._settings["training_mode"] if self._fitted else "warm"
+        if self._taught is not None:
+            self.model.load_state_dict(self._taught)
         self._train(self.model, self.labeled, mode)
         self._fitted = True
         self._outputs = None
+        if self._settings["inlier_passes"]:
+            # Here the next fit sets out, or it would inherit what wrong inliers have taught.
+            self._taught = _cpu_copy(self.model.state_dict())
         for number in range(self._settings["inlier_passes"]):
             found = self.inliers(INLIER_SHARES[min(number, len(INLIER_SHARES) - 1)])
             self.learned_inliers = found
@@ -542,6 +548,7 @@ class ActiveLearner:
             "answers": torch.as_tensor(self.answers),
             "asked": torch.as_tensor(self._asked),
             "fitted": self._fitted,
+            "taught": self._taught,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -566,6 +573,7 @@ class ActiveLearner:
         self.answers = state["answers"].numpy().copy()
         self._asked = state["asked"].numpy().copy()
         self._fitted = bool(state["fitted"])
+        self._taught = state.get("taught")  # older files have none
         self._outputs = None
 
     def save(self, path: str | Path) -> None:

@@ -27,6 +27,7 @@ SHRINK, PERTURB = 0.6, 0.01
 # Inliers in a batch for each labeled image, and the probability from which a predicted class is
 # learned (as published: Sohn et al. 2020, with seven for each).
 INLIERS_A_LABEL, SURE = 3, 0.95
+ERASED = 0.5  # of an inlier's side
 
 Images = Tensor | np.ndarray
 
@@ -172,6 +173,33 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
     return functional.grid_sample(images, grid, align_corners=False)
 
 
+def erase_square(images: Tensor, share: float) -> Tensor:
+    """Erase a square of each image, at a place of its own.
+
+    Source: DeVries & Taylor 2017, "Improved regularization of convolutional neural networks with
+    cutout".
+
+    Parameters
+    ----------
+    images : Tensor
+        float32 (N, C, H, W).
+    share : float
+        The square's side, as a share of the image's longer one, in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        float32 (N, C, H, W); what is erased is 0. Squares are cut off at the edges.
+    """
+    height, width = images.shape[-2:]
+    top, left = torch.rand(2, len(images), 1, 1, 1, device=images.device)
+    y = torch.arange(height, device=images.device)[:, None] - top * height
+    x = torch.arange(width, device=images.device) - left * width
+    side = share * max(height, width)
+    gone = (y.abs() < side / 2) & (x.abs() < side / 2)
+    return images.masked_fill(gone, 0)
+
+
 def fit(
     model: nn.Module,
     images: Tensor,
@@ -217,8 +245,9 @@ def fit(
     inliers : Tensor, optional
         More images (K, C, H, W), K at least 1, whose classes nobody told: three of them join each
         labeled image of a batch. What the model takes an image for as it is, it learns of the
-        distorted image, where it is at least 95 % sure (Sohn et al. 2020, "FixMatch: simplifying
-        semi-supervised learning with consistency and confidence").
+        distorted image with a square of half its side erased, where it is at least 95 % sure (Sohn
+        et al. 2020, "FixMatch: simplifying semi-supervised learning with consistency and
+        confidence").
     seed : int
         Orders the batches and draws dropout, distortions and noise.
 
@@ -264,6 +293,10 @@ def fit(
                 inputs = torch.cat([inputs, clean])
                 wanted = torch.cat([wanted, _sure_classes(model, clean, half)])
             inputs = augment_batch(inputs, augment or "none")
+            if more is not None:
+                # Or it would soon be sure of everything, right or wrong.
+                hard = erase_square(inputs[batch_size:], ERASED)
+                inputs = torch.cat([inputs[:batch_size], hard])
             with _autocast(device, half):
                 logits = model(inputs)[1].float()
             loss = functional.cross_entropy(logits[:batch_size], wanted[:batch_size])

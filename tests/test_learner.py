@@ -235,7 +235,25 @@ def test_a_learner_with_inliers_goes_on_as_if_never_stopped(mini, tmp_path):
     learner.step(30, oracle)
     learner.save(tmp_path / "learner.pt")
     again = alod.ActiveLearner.load(tmp_path / "learner.pt")
-    assert again.query(10).tolist() == learner.query(10).tolist()
+    for each in (again, learner):
+        each.step(10, oracle)
+    assert again.labeled.tolist() == learner.labeled.tolist()
+    assert np.array_equal(again.embed(mini.images[:50]), learner.embed(mini.images[:50]))
+
+
+def test_errors_of_inliers_are_not_passed_on_to_the_next_round(mini):
+    oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
+    # Asked at random, both buy the same labels.
+    plain, more = (
+        alod.ActiveLearner(mini.images, 10, "lenet5", "random", steps=20, inlier_passes=passes)
+        for passes in (0, 1)
+    )
+    for learner in (plain, more):
+        learner.step(30, oracle)
+        learner.step(10, oracle)
+    assert len(more.learned_inliers.indices)
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(more.state_dict()["taught"][name], weights)
 
 
 def test_inliers_hold_no_foreign_image_and_refuse_a_bad_share(mini):

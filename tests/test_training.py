@@ -69,6 +69,19 @@ def test_scratch_returns_to_the_initial_weights(mini):
     assert torch.equal(weights(fresh), weights(used))
 
 
+def test_a_square_is_erased_and_nothing_else():
+    images = torch.ones(200, 2, 20, 28)
+    erased = training.erase_square(images, share=0.25) == 0
+    assert torch.equal(erased[:, 0], erased[:, 1])
+    for gone in erased[:, 0]:
+        rows, columns = (gone.any(dim).nonzero()[:, 0] for dim in (1, 0))
+        # A block without holes, at most 7 by 7.
+        assert int(gone.sum()) == len(rows) * len(columns) and max(len(rows), len(columns)) <= 7
+        assert gone[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert len(erased[:, 0].flatten(1).unique(dim=0)) > 100
+    assert torch.equal(training.erase_square(images, share=0.0), images)
+
+
 def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
     model = training.build_seeded("lenet5", 10, 1, seed=0)
     before = weights(model)
@@ -77,19 +90,6 @@ def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
     noise = weights(model) - 0.6 * before
     assert abs(float(noise.std()) - 0.01) < 0.001
     assert abs(float(noise.mean())) < 0.001
-
-
-def test_averaged_weights_are_the_moving_average_of_those_of_each_step(mini, monkeypatch):
-    def trained(mode):
-        model = training.build_seeded("lenet5", 10, 1, seed=0)
-        training.fit(model, mini.images[:50], mini.targets[:50], steps=2, mode=mode)
-        return model
-
-    first, last = weights(training.build_seeded("lenet5", 10, 1, seed=0)), weights(trained("warm"))
-    monkeypatch.setattr(training, "MEMORY", 0.0)
-    assert torch.allclose(weights(trained("average")), last)
-    monkeypatch.setattr(training, "MEMORY", 1.0)
-    assert torch.allclose(weights(trained("average")), first)
 
 
 @pytest.mark.parametrize("name", ["cnn", "lenet5", "resnet18"])
