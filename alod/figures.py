@@ -140,6 +140,7 @@ def learning_curves(
     published: pd.DataFrame | None = None,
     band: str = "se",
     log: bool = True,
+    share: str = "test accuracy",
 ) -> go.Figure:
     """Draw test accuracy against labels: a line per value of `by`, a band for the spread.
 
@@ -162,6 +163,8 @@ def learning_curves(
         Standard error of the mean, or lowest to highest seed.
     log : bool
         Labels on a logarithmic axis.
+    share : str
+        What ``test_accuracy`` holds, for the axis, if it is another share in [0, 1].
 
     Returns
     -------
@@ -185,7 +188,7 @@ def learning_curves(
     if published is not None:
         published = published.assign(x=published["n_labeled"])
     return _draw_curves(
-        lines, by, title, baseline, published, band, log, "labels", "%{x:,.0f} labels"
+        lines, by, title, baseline, published, band, log, "labels", "%{x:,.0f} labels", share
     )
 
 
@@ -1139,6 +1142,7 @@ def _draw_curves(
     log: bool,
     x_title: str,
     x_hover: str,
+    share: str = "test accuracy",
 ) -> go.Figure:
     check_name("band", band, ("se", "range"))
     colors = _colors(summary[by].unique())
@@ -1217,7 +1221,7 @@ def _draw_curves(
         fig.update_xaxes(range=[edges[0] - 0.02 * np.ptp(edges), edges[1] + 0.02 * np.ptp(edges)])
     elif x_title == "labels":
         fig.update_xaxes(tickformat=",d")
-    fig.update_yaxes(title_text="test accuracy", tickformat=".1~%", range=y_range)
+    fig.update_yaxes(title_text=share, tickformat=".1~%", range=y_range)
 
     height = 430
     right = None
@@ -1227,7 +1231,8 @@ def _draw_curves(
     # A phone's legend has two entries in a row.
     height += 10 * in_legend
     note = _seeds_note(summary, band)
-    _finish(fig, title, _curves_alt(lines, levels, x_title), height, note, legend=in_legend > 0)
+    alt = _curves_alt(lines, levels, x_title, share)
+    _finish(fig, title, alt, height, note, legend=in_legend > 0)
     if right is not None:
         fig.update_layout(margin_r=right)
     return fig
@@ -1336,7 +1341,10 @@ def _seeds_note(summary: pd.DataFrame, band: str) -> str:
 
 
 def _curves_alt(
-    lines: dict[Any, pd.DataFrame], levels: list[tuple[Any, float, str]], x_title: str
+    lines: dict[Any, pd.DataFrame],
+    levels: list[tuple[Any, float, str]],
+    x_title: str,
+    share: str,
 ) -> str:
     told = []
     for label, own in lines.items():
@@ -1349,7 +1357,7 @@ def _curves_alt(
         f"{_display(label)}{', all labels,' if label in lines else ''} {value:.1%}"
         for label, value, _ in levels
     ]
-    return f"Test accuracy against {x_title}: {'; '.join(told)}."
+    return f"{share[0].upper()}{share[1:]} against {x_title}: {'; '.join(told)}."
 
 
 def _spread(heights: Sequence[float], gap: float) -> list[float]:

@@ -522,7 +522,10 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
     """
     (dataset,) = curves["dataset"].unique()
     published = evaluation.published_curves()
-    published = published[published["dataset"] == dataset.removesuffix("_mini")]
+    published = published[
+        (published["dataset"] == dataset.removesuffix("_mini"))
+        & published["model"].isin(curves["model"])
+    ]
     theirs = published[published["model"] == model]
     ours = curves[curves["model"] == model].groupby("n_labeled")["test_accuracy"].mean()
     early, late = theirs.iloc[0], theirs.iloc[-1]
@@ -534,6 +537,60 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
         f"{ours.index[-1]} labels; reported for the original {early['test_accuracy']:.1%} at "
         f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
     )
+
+
+def beside_original(curves: pd.DataFrame) -> Styler:
+    """Show how many labels it takes to be as good as the original work reports to be.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each setting: the best of the original's published curve with its labels, ours for
+        as much; its accuracy with all labels, ours for as much; where ours end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("few_labels").query("dataset == 'mnist'")
+    >>> list(beside_original(curves).data.columns)[1]
+    'labels for as much'
+    """
+    published = evaluation.published_curves()
+    rows = []
+    for dataset, model in curves[list(evaluation.SETTING)].drop_duplicates().to_numpy():
+        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+        theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
+        best = theirs.loc[theirs["test_accuracy"].idxmax()]
+        everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
+        found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
+        end = own[own["n_labeled"] == own["n_labeled"].max()]
+        spread = "" if len(end) == 1 else f" ± {100 * end['test_accuracy'].std():.1f}"
+        rows.append(
+            {
+                "": f"{_spelled(dataset)}, {figures.MODEL_NAMES[model]}",
+                "the original": f"{best['test_accuracy']:.1%} with {best['n_labeled']:,}",
+                "labels for as much": _labels(found[0]),
+                "with all labels": f"{everything:.1%}",
+                "labels for that": _labels(found[1]),
+                "at the end": f"{100 * end['test_accuracy'].mean():.1f}{spread} % with "
+                f"{end['n_labeled'].iloc[0]:,}",
+            }
+        )
+    seeds = _span(curves.groupby(list(evaluation.SETTING))["seed"].nunique())
+    caption = (
+        "Recorded: pools of 60,000 images, test accuracy; labels: median; at the end: mean ± "
+        f"standard deviation; {seeds} seeds. The original's figures as reported."
+    )
+    return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
+
+
+def _span(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 # --- comparisons of strategies ----------------------------------------------------------------
@@ -920,8 +977,7 @@ def headline(
             {name: _labels(row) for name, row in found.to_dict("index").items()}
         )
     table = pd.DataFrame(columns).loc[list(strategies)].rename(index=_plain)
-    seeds = shown.groupby(["dataset", "strategy"])["seed"].nunique()
-    spread = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    spread = _span(shown.groupby(["dataset", "strategy"])["seed"].nunique())
     (model,) = shown["model"].unique()
     return figures.table(
         table,
@@ -1011,6 +1067,123 @@ def batches(
         name: pool[strategies.STRATEGIES[name](view, k, np.random.default_rng(seed))[0]]
         for name in names
     }
+
+
+# --- pools that nobody has cleaned -------------------------------------------------------------
+
+
+def waste(curves: pd.DataFrame, rival: str = "margin") -> go.Figure:
+    """Draw what share of the labels so far went to foreign images, by strategy.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting and pool: ``dataset, model, strategy, seed, n_labeled,
+        n_foreign``.
+    rival : str
+        The strategy that the title holds beside ``outlier``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many labels both have spent at the end.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("stress").query("model == 'lenet5' and pool == 'foreign_20'")
+    >>> waste(rows.query("strategy_params == '{}'")).layout.yaxis.title.text
+    'labels spent on foreign images'
+    """
+    (dataset,) = curves["dataset"].unique()
+    upto = curves["n_labeled"].max()
+    spent = curves[curves["n_labeled"] == upto].groupby("strategy")["n_foreign"].mean()
+    return figures.learning_curves(
+        curves.assign(test_accuracy=curves["n_foreign"] / curves["n_labeled"]),
+        title=f"{_spelled(dataset)}: of {upto:,} labels {_plain(rival)} spends {spent[rival]:.0f} "
+        f"on foreign images, outlier {spent['outlier']:.0f}",
+        share="labels spent on foreign images",
+    )
+
+
+def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show for each strategy on one pool what it wastes, what it reaches and how sure that is.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting and pool, with ``n_foreign``.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        In percent, the best mean curve first; means over seeds, with the paired difference to
+        ``outlier`` in points of the metric and its p-value, corrected by Holm's procedure.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("stress").query("model == 'lenet5' and pool == 'foreign_20'")
+    >>> table = against_outlier(rows.assign(strategy=variants(rows)))
+    >>> table.data.loc["outlier", "less than outlier"]
+    '–'
+    """
+    end = curves[curves["n_labeled"] == curves["n_labeled"].max()].groupby("strategy")
+    means = 100 * evaluation.areas(curves, metric).groupby("strategy")[metric].mean()
+    tests = evaluation.gains(curves, "outlier", metric).set_index("strategy")
+    spread = end["n_foreign"].std().map(" ± {:.0f}".format)
+    table = pd.DataFrame(
+        {
+            "foreign labels": end["n_foreign"].mean().map("{:.0f}".format) + spread,
+            "final accuracy": (100 * end["test_accuracy"].mean()).map("{:.1f}".format),
+            "mean of the curve": means.map("{:.1f}".format),
+            "less than outlier": (-100 * tests["mean_difference"]).map("{:.1f}".format),
+            "p": tests["p_holm"].map(lambda p: "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")),
+        }
+    )
+    order = means.sort_values(ascending=False).index
+    return figures.table(table.loc[order].fillna("–").rename(index=_plain), caption=caption)
+
+
+def last_query(run: "Run", data: "Dataset", n: int = 20) -> go.Figure:
+    """Draw the first images of a run's last query, and mark the foreign ones.
+
+    Parameters
+    ----------
+    run : Run
+        Finished.
+    data : Dataset
+        What it ran on: of a stress pool, as :func:`alod.stress.make` returns it.
+    n : int
+        At most so many images.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many of the whole query are foreign.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5)
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> last_query(run, data).layout.meta["alt"].partition(". ")[0]
+    'outlier: 0 of the last 10 asked for are foreign'
+    """
+    asked = run.asked(run.config.rounds)
+    names = [data.classes[t] if t >= 0 else "foreign" for t in data.targets[asked]]
+    foreign = names.count("foreign")
+    return figures.image_grid(
+        pixels(data, asked[:n]),
+        ["×" if name == "foreign" else name[:6] for name in names[:n]],
+        title=f"{_plain(run.config.strategy)}: {foreign} of the last {len(asked)} asked for are "
+        "foreign",
+        hover=names[:n],
+        note="captions: the answers; × is foreign",
+    )
 
 
 # --- first sets and training modes ------------------------------------------------------------
@@ -1188,7 +1361,7 @@ def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
     ----------
     curves : DataFrame
         Tidy curves of one setting, of runs with ``diagnose=True``: ``training_mode, seed,
-        n_labeled, test_accuracy, agreement, lost, forgotten``.
+        n_labeled, test_accuracy, agreement, lost, forgotten, same_scores``.
     caption : str
         What is seen, n and units.
 
@@ -1203,17 +1376,90 @@ def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
     >>> sorted(changes(rows).data.index)
     ['average', 'scratch', 'shrink perturb', 'warm']
     """
+    shares = ["agreement", "lost", "forgotten", "same_scores"]
     end = curves[curves["n_labeled"] == curves["n_labeled"].max()]
     table = (
         end.groupby("training_mode")[["test_accuracy"]]
         .mean()
-        .join(curves.groupby("training_mode")[["agreement", "lost", "forgotten"]].mean())
+        .join(curves.groupby("training_mode")[shares].mean())
     )
-    names = ("final accuracy", "same answer", "right before, wrong now", "labeled ones forgotten")
+    names = (
+        "final accuracy",
+        "same answer",
+        "right before, wrong now",
+        "labeled ones forgotten",
+        "scores alike",
+    )
     told = (100 * table).sort_values("test_accuracy", ascending=False)
     return figures.table(
         told.set_axis(names, axis=1).map("{:.2f}".format).rename(index=_plain), caption=caption
     )
+
+
+def for_free(curves: pd.DataFrame) -> go.Figure:
+    """Draw what it gives to learn the pool's inliers beside the labels, in one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``dataset, model, inlier_passes, seed, n_labeled,
+        test_accuracy``; 0 passes and one other number.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says by how much the accuracy differs with the fewest labels and with the most.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("few_labels").query("model == 'lenet5'")
+    >>> fig = for_free(rows[rows["dataset"] == "mnist"])
+    >>> [trace.name for trace in fig.data if trace.name]
+    ['labels only', 'labels and inliers']
+    """
+    (dataset,) = curves["dataset"].unique()
+    names = np.where(curves["inlier_passes"] > 0, "labels and inliers", "labels only")
+    named = curves.assign(learned=names).sort_values("inlier_passes", kind="stable")
+    mean = named.pivot_table(index="n_labeled", columns="learned", values="test_accuracy")
+    gain = 100 * (mean["labels and inliers"] - mean["labels only"])
+    told = [
+        f"{'give' if points >= 0 else 'cost'} {abs(points):.1f} points with {n:,} labels"
+        for n, points in gain.iloc[[0, -1]].items()
+    ]
+    return figures.learning_curves(
+        named, by="learned", title=f"{_spelled(dataset)}: inliers {' and '.join(told)}"
+    )
+
+
+def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show how many inliers there are by labels, and how many of their classes are wrong.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, of runs with inliers: ``n_labeled, n_inliers, inlier_error``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Means over seeds, a column for each budget.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> list(inlier_errors(rows.query("inlier_passes > 0")).data.index)
+    ['inliers', 'of these wrong, %']
+    """
+    means = curves.groupby("n_labeled")[["n_inliers", "inlier_error"]].mean()
+    told = {
+        "inliers": means["n_inliers"].map("{:,.0f}".format),
+        "of these wrong, %": (100 * means["inlier_error"]).map("{:.1f}".format),
+    }
+    table = pd.DataFrame(told).T
+    table.columns = [f"{n:,} labels" for n in table.columns]
+    return figures.table(table, caption=caption)
 
 
 def how_sure(curves: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ SHRINK, PERTURB = 0.6, 0.01
 # Inliers in a batch for each labeled image, and the probability from which a predicted class is
 # learned (as published: Sohn et al. 2020, with seven for each).
 INLIERS_A_LABEL, SURE = 3, 0.95
-ERASED = 0.5  # of an inlier's side
+ERASED = 0.5  # of an inlier's side, at most (Sohn et al. 2020)
 
 Images = Tensor | np.ndarray
 
@@ -173,7 +173,7 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
     return functional.grid_sample(images, grid, align_corners=False)
 
 
-def erase_square(images: Tensor, share: float) -> Tensor:
+def erase_square(images: Tensor, share: float | Tensor) -> Tensor:
     """Erase a square of each image, at a place of its own.
 
     Source: DeVries & Taylor 2017, "Improved regularization of convolutional neural networks with
@@ -183,8 +183,9 @@ def erase_square(images: Tensor, share: float) -> Tensor:
     ----------
     images : Tensor
         float32 (N, C, H, W).
-    share : float
-        The square's side, as a share of the image's longer one, in [0, 1].
+    share : float or Tensor
+        The square's side, as a share of the image's longer one, in [0, 1]; float (N, 1, 1, 1) for
+        one of each image.
 
     Returns
     -------
@@ -245,8 +246,8 @@ def fit(
     inliers : Tensor, optional
         More images (K, C, H, W), K at least 1, whose classes nobody told: three of them join each
         labeled image of a batch. What the model takes an image for as it is, it learns of the
-        distorted image with a square of half its side erased, where it is at least 95 % sure (Sohn
-        et al. 2020, "FixMatch: simplifying semi-supervised learning with consistency and
+        distorted image with a square of up to half its side erased, where it is at least 95 % sure
+        (Sohn et al. 2020, "FixMatch: simplifying semi-supervised learning with consistency and
         confidence").
     seed : int
         Orders the batches and draws dropout, distortions and noise.
@@ -295,7 +296,8 @@ def fit(
             inputs = augment_batch(inputs, augment or "none")
             if more is not None:
                 # Or it would soon be sure of everything, right or wrong.
-                hard = erase_square(inputs[batch_size:], ERASED)
+                hard = inputs[batch_size:]
+                hard = erase_square(hard, ERASED * torch.rand_like(hard[:, :1, :1, :1]))
                 inputs = torch.cat([inputs[:batch_size], hard])
             with _autocast(device, half):
                 logits = model(inputs)[1].float()

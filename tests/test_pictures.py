@@ -1,5 +1,7 @@
 """The chapters' pictures say what the run did."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -210,6 +212,83 @@ def test_curves_and_headline_tell_what_is_reached_at_the_end():
     assert table.loc["outlier", "MNIST, 200 labels"].startswith("93.0 %")
 
 
+def unclean_curves():
+    """The race on a pool of which random buys a fifth, margin half, outlier a twentieth."""
+    share = {"random": 0.2, "margin": 0.5, "outlier": 0.05}
+    curves = race_curves()
+    curves = curves[curves["strategy"].isin(share)]
+    return curves.assign(n_foreign=curves["strategy"].map(share) * curves["n_labeled"])
+
+
+def test_waste_is_counted_in_labels_and_drawn_as_their_share():
+    fig = pictures.waste(unclean_curves())
+    assert title(fig) == ("MNIST: of 200 labels margin spends 100 on foreign images, outlier 10")
+    drawn = {trace.name: trace.y for trace in fig.data if trace.name}
+    assert drawn["margin"] == pytest.approx([0.5] * 3)
+    assert fig.layout.yaxis.title.text == "labels spent on foreign images"
+    assert "Labels spent on foreign images against labels" in fig.layout.meta["alt"]
+
+
+def test_strategies_on_one_pool_are_held_against_outlier():
+    curves = unclean_curves()
+    table = pictures.against_outlier(curves).data
+    assert list(table.index) == ["outlier", "margin", "random"]
+    assert table["foreign labels"].tolist() == ["10 ± 0", "100 ± 0", "40 ± 0"]
+    tests = evaluation.gains(curves, "outlier").set_index("strategy")
+    for rival in ("margin", "random"):
+        lack = -100 * tests.loc[rival, "mean_difference"]
+        assert table.loc[rival, "less than outlier"] == f"{lack:.1f}"
+        assert (table.loc[rival, "p"] == "< .001") == (tests.loc[rival, "p_holm"] < 0.001)
+
+
+def test_the_last_query_marks_what_is_foreign(run, mini):
+    asked = run.asked(2)
+    targets = mini.targets.clone()
+    targets[asked[:3]] = -1
+    fig = pictures.last_query(run, replace(mini, targets=targets), n=5)
+    assert title(fig) == "outlier: 3 of the last 10 asked for are foreign"
+    assert [text == "×" for text in fig.data[0].text] == [True] * 3 + [False] * 2
+
+
+def test_labels_are_held_beside_the_originals():
+    curves = pd.DataFrame(
+        {
+            "dataset": "mnist",
+            "model": "lenet5",
+            "strategy": "outlier",
+            "seed": [0, 0, 0, 1, 1, 1],
+            "n_labeled": [20, 80, 400] * 2,
+            "test_accuracy": [0.8, 0.95, 0.985, 0.8, 0.95, 0.98],
+        }
+    )
+    (row,) = pictures.beside_original(curves).data.to_dict("records")
+    # Reported: LeNet5 reaches .8979 with 2,000 labels, .9831 with all.
+    assert row["the original"] == "89.8% with 2,000" and row["with all labels"] == "98.3%"
+    assert row["labels for as much"] == f"{20 + 60 * (0.8979 - 0.8) / 0.15:.0f}"
+    assert row["labels for that"] == "not reached (1 of 2 seeds)"
+    assert row["at the end"] == "98.2 ± 0.4 % with 400"
+
+
+def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
+    rows = [
+        ("mnist", "lenet5", passes, seed, n, accuracy, n_inliers, error)
+        for passes, accuracies in {2: (0.6, 0.95), 0: (0.7, 0.9)}.items()
+        for seed in (0, 1)
+        for n, accuracy, n_inliers, error in zip(
+            (50, 1000), accuracies, (100 + 100 * seed, 3000), (0.3, 0.02), strict=True
+        )
+    ]
+    names = "dataset model inlier_passes seed n_labeled test_accuracy n_inliers inlier_error"
+    curves = pd.DataFrame(rows, columns=names.split())
+    told = title(pictures.for_free(curves))
+    assert told == (
+        "MNIST: inliers cost 10.0 points with 50 labels and give 5.0 points with 1,000 labels"
+    )
+    table = pictures.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
+    assert table["50 labels"].tolist() == ["150", "30.0"]
+    assert table["1,000 labels"].tolist() == ["3,000", "2.0"]
+
+
 def test_batches_are_shown_with_what_the_classifier_takes_them_for(mini):
     learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=20)
     learner.step(30, lambda indices: mini.targets[indices].numpy())
@@ -277,6 +356,7 @@ def test_training_modes_are_told_with_what_a_round_changes():
             "agreement": agreement,
             "lost": 0.01,
             "forgotten": 0.0,
+            "same_scores": 0.6,
         }
         for mode, accuracy, agreement in (("scratch", 0.7, 0.8), ("warm", 0.75, 0.9))
         for seed in (0, 1)

@@ -80,6 +80,9 @@ def test_a_square_is_erased_and_nothing_else():
         assert gone[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
     assert len(erased[:, 0].flatten(1).unique(dim=0)) > 100
     assert torch.equal(training.erase_square(images, share=0.0), images)
+    own = torch.tensor([0.0, 0.5])[:, None, None, None]
+    left, right = training.erase_square(images[:2], own)
+    assert torch.equal(left, images[0]) and (right == 0).any()
 
 
 def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
