@@ -23,6 +23,7 @@ TAUGHT = {
     "batch": "book/reproduce",
     "book": "book/reproduce",
     "cards": "book/embeddings",
+    "comparisons": "book/strategy_comparison",
     "coreset": "book/embeddings",
     "data": "book/reproduce",
     "detectors": "book/how_it_works",
@@ -46,7 +47,7 @@ TAUGHT = {
     "projection": "book/embeddings",
     "provenance": "book/reproduce",
     "strategies": "book/strategy_comparison",
-    "stress": "book/reproduce",
+    "stress": "book/messy_pools",
     "sweep": "book/reproduce",
     "training": "book/incremental_learning",
 }

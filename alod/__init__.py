@@ -34,6 +34,7 @@ _MODULES = {
     "batch",
     "book",
     "cards",
+    "comparisons",
     "coreset",
     "data",
     "detectors",

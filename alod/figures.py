@@ -73,6 +73,7 @@ CLASS_COLORS = (
     "#169DB0",
 )
 MODEL_NAMES = {"cnn": "CNN", "lenet5": "LeNet5", "resnet18": "ResNet18"}
+DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 # What an image is to the learner: its name in the legend and its marker, in drawing order.
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -130,6 +131,27 @@ TEMPLATE = go.layout.Template(
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": VERMILION},
     }
 )
+
+
+def spelled(name: object) -> str:
+    """Spell the name of a data set, a classifier, a strategy or a mode as a reader would.
+
+    Parameters
+    ----------
+    name : object
+        As in a table; a small data set is called as the whole one.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> spelled("mnist_mini"), spelled("resnet18"), spelled("shrink_perturb")
+    ('MNIST', 'ResNet18', 'shrink perturb')
+    """
+    known = DATASET_NAMES | MODEL_NAMES
+    return known.get(str(name).removesuffix("_mini"), str(name).replace("_", " "))
 
 
 def learning_curves(
@@ -784,10 +806,10 @@ def per_class_accuracy(
             go.Scatter(
                 x=own["test_accuracy"],
                 y=own["class"],
-                name=_display(label),
+                name=spelled(label),
                 mode="markers",
                 marker={"size": 10, "color": colors[label]},
-                hovertemplate=f"%{{y}}, {_display(label)}: %{{x:.1%}}<extra></extra>",
+                hovertemplate=f"%{{y}}, {spelled(label)}: %{{x:.1%}}<extra></extra>",
             )
         )
     names = [str(name) for name in table["class"].unique()]
@@ -795,8 +817,8 @@ def per_class_accuracy(
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1])
     lowest = table.sort_values("test_accuracy").iloc[0]
     alt = (
-        f"Test accuracy per class for {', '.join(_display(label) for label in colors)}; lowest is "
-        f"{lowest['class']} with {lowest['test_accuracy']:.1%} ({_display(lowest[by])})."
+        f"Test accuracy per class for {', '.join(spelled(label) for label in colors)}; lowest is "
+        f"{lowest['class']} with {lowest['test_accuracy']:.1%} ({spelled(lowest[by])})."
     )
     return _finish(fig, title, alt, 130 + 28 * len(names), note=note, legend=True)
 
@@ -961,7 +983,7 @@ def gains(
         fig.add_trace(
             go.Scatter(
                 x=[points["mean_difference"]],
-                y=[_display(row[by])],
+                y=[spelled(row[by])],
                 error_x={
                     "type": "data",
                     "symmetric": False,
@@ -978,7 +1000,7 @@ def gains(
                     # Hollow where the test leaves it open.
                     "symbol": "circle" if row["p_holm"] < level else "circle-open",
                 },
-                name=_display(row[by]),
+                name=spelled(row[by]),
                 hovertemplate=(
                     f"%{{y}}: %{{x:+.2f}} points, 95 % {points['low']:+.2f} to "
                     f"{points['high']:+.2f}<br>p = {row['p_holm']:.3g}, Holm; "
@@ -987,20 +1009,20 @@ def gains(
             )
         )
     fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
-    names = [_display(name) for name in ordered[by]]
-    fig.update_xaxes(title_text=f"points of accuracy above {_display(reference)}")
+    names = [spelled(name) for name in ordered[by]]
+    fig.update_xaxes(title_text=f"points of accuracy above {spelled(reference)}")
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1])
     told = ", ".join(
-        f"{_display(row[by])} {100 * row['mean_difference']:+.1f}"
+        f"{spelled(row[by])} {100 * row['mean_difference']:+.1f}"
         for row in ordered.to_dict("records")
     )
     return _finish(
         fig,
         title,
-        f"Gain over {_display(reference)} in points: {told}.",
+        f"Gain over {spelled(reference)} in points: {told}.",
         130 + 26 * len(names),
         note=f"Mean height of the learning curve over log-labels, minus that of "
-        f"{_display(reference)} with the same seed; mean and 95 % interval of "
+        f"{spelled(reference)} with the same seed; mean and 95 % interval of "
         f"{_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, Holm-corrected.",
         legend=False,
     )
@@ -1037,7 +1059,7 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     _check_columns(tests, ["first", "second", "n_seeds", "mean_difference", "p_holm"])
     _check_single(tests, ["first", "second"])
     keys = list(pd.unique(pd.concat([tests["first"], tests["second"]])))
-    names = [_display(key) for key in keys]
+    names = [spelled(key) for key in keys]
     points = np.full((len(keys), len(keys)), np.nan)
     p_holm = np.full_like(points, np.nan)
     for test in tests.to_dict("records"):
@@ -1170,7 +1192,7 @@ def _draw_curves(
             )
     for label, own in lines.items():
         bottom, top = _band(own, band)
-        hover = f"<b>{_display(label)}</b>, {x_hover}<br>%{{y:.2%}}"
+        hover = f"<b>{spelled(label)}</b>, {x_hover}<br>%{{y:.2%}}"
         if (own["n_seeds"] > 1).any():
             hover += " (%{customdata[0]:.2%} to %{customdata[1]:.2%}, n = %{customdata[2]:d})"
         fig.add_trace(
@@ -1179,7 +1201,7 @@ def _draw_curves(
                 y=own["accuracy_mean"],
                 customdata=np.column_stack([bottom, top, own["n_seeds"]]),
                 meta={"columns": ["low", "high", "seeds"]},
-                name=_display(label),
+                name=spelled(label),
                 legendgroup=str(label),
                 mode="lines+markers",
                 line={
@@ -1194,7 +1216,7 @@ def _draw_curves(
     if published is not None:
         fig.add_trace(_legend_line("as published", "dot"))
         for label, own in _published_lines(published, by):
-            name = f"{_display(label)} as published" if label else "as published"
+            name = f"{spelled(label)} as published" if label else "as published"
             color = colors.get(label, GREY)
             seen += [own["test_accuracy"].min(), own["test_accuracy"].max()]
             fig.add_trace(
@@ -1243,8 +1265,7 @@ def _draw_levels(
 ) -> None:
     """Draw baselines: one is named on its line, more in the legend, models' own once for all."""
     names = [
-        f"{_display(label)}, all labels" if label in colors else str(label)
-        for label, _, _ in levels
+        f"{spelled(label)}, all labels" if label in colors else str(label) for label, _, _ in levels
     ]
     for name, (label, value, color) in zip(names, levels, strict=True):
         line = {"color": color, "width": 1.5, "dash": "dash"}
@@ -1285,7 +1306,7 @@ def _label_ends(
 ) -> int | None:
     """Write each line's name at its end; return the right margin, None where a legend is better."""
     ends = {label: own.iloc[-1] for label, own in lines.items()}
-    names = {label: _display(label) for label in lines}
+    names = {label: spelled(label) for label in lines}
     longest = max(map(len, names.values()))
     together = len({float(end["x"]) for end in ends.values()}) == 1
     shifts = _spread([end["accuracy_mean"] * pixels for end in ends.values()], 16)
@@ -1350,11 +1371,11 @@ def _curves_alt(
     for label, own in lines.items():
         first, last = own.iloc[0], own.iloc[-1]
         told.append(
-            f"{_display(label)} from {first['accuracy_mean']:.1%} at {first['n_labeled']:,} to "
+            f"{spelled(label)} from {first['accuracy_mean']:.1%} at {first['n_labeled']:,} to "
             f"{last['accuracy_mean']:.1%} at {last['n_labeled']:,} labels"
         )
     told += [
-        f"{_display(label)}{', all labels,' if label in lines else ''} {value:.1%}"
+        f"{spelled(label)}{', all labels,' if label in lines else ''} {value:.1%}"
         for label, value, _ in levels
     ]
     return f"{share[0].upper()}{share[1:]} against {x_title}: {'; '.join(told)}."
@@ -1407,8 +1428,8 @@ def _points(
         return xy, np.full(len(xy), "", dtype=object), numbers.astype(np.int32)
     targets = np.asarray(targets)
     _check_length("targets", targets, len(xy))
-    spelled = {-1: "foreign"} | dict(enumerate(map(str, classes or ())))
-    names = np.array([spelled.get(int(t), str(int(t))) for t in targets], dtype=object)
+    known = {-1: "foreign"} | dict(enumerate(map(str, classes or ())))
+    names = np.array([known.get(int(t), str(int(t))) for t in targets], dtype=object)
     return xy, names, numbers.astype(np.int32)
 
 
@@ -1721,10 +1742,6 @@ def _colors(labels: ArrayLike) -> dict[Any, str]:
     others = [label for label in labels if label not in fixed]
     spare = {label: CLASS_COLORS[i % len(CLASS_COLORS)] for i, label in enumerate(others)}
     return {label: fixed.get(label) or spare[label] for label in labels}
-
-
-def _display(label: object) -> str:
-    return MODEL_NAMES.get(str(label), str(label).replace("_", " "))
 
 
 def _faded(color: str, opacity: float) -> str:

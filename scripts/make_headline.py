@@ -14,7 +14,7 @@ from check_book import FLAGS, browser_path
 from playwright.sync_api import sync_playwright
 
 from alod import figures
-from alod.pictures import DATASET_NAMES
+from alod.figures import DATASET_NAMES
 
 # As many as can be told apart without a legend.
 SHOWN = ["random", "outlier_topk", "margin", "outlier"]

@@ -1,0 +1,914 @@
+"""What many runs say, in figures and tables: classifiers, strategies, pools, ways to learn on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from pandas.io.formats.style import Styler
+
+from alod import evaluation, figures
+from alod.figures import spelled
+
+if TYPE_CHECKING:
+    from alod.experiment import Run
+
+
+# --- comparisons of classifiers ---------------------------------------------------------------
+
+
+def share_of_full_set(
+    curves: pd.DataFrame, ceilings: Mapping[str, float], n_images: int
+) -> go.Figure:
+    """Draw the classifiers of one data set against the share of labels, with full-set levels.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set: ``dataset, model, seed, round, n_labeled, test_accuracy``.
+    ceilings : mapping of str to float
+        Accuracy of each classifier after training on every label, in [0, 1].
+    n_images : int
+        Images in the pool before anything was labeled.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what share of the full-set accuracy the first classifier has.
+
+    Examples
+    --------
+    >>> history = {"round": [0, 1], "n_labeled": [50, 100], "test_accuracy": [0.7, 0.8]}
+    >>> curves = pd.DataFrame({"dataset": "mnist_mini", "model": "cnn", "seed": 0, **history})
+    >>> share_of_full_set(curves, {"cnn": 0.96}, 6000).layout.meta["alt"].partition(". ")[0]
+    'MNIST: the CNN has 83% of its full-set accuracy with 1.7% of the labels'
+    """
+    (dataset,) = curves["dataset"].unique()
+    end = curves[curves["round"] == curves["round"].max()]
+    reached = end.groupby("model")["test_accuracy"].mean()
+    model = curves["model"].iloc[0]
+    return figures.accuracy_against_share(
+        curves,
+        n_pool=n_images,
+        baseline={spelled(name): level for name, level in ceilings.items()},
+        title=f"{spelled(dataset)}: the {spelled(model)} has "
+        f"{reached[model] / ceilings[model]:.0%} of its full-set accuracy with "
+        f"{curves['n_labeled'].max() / n_images:.1%} of the labels",
+    )
+
+
+def cost_table(
+    runs: Sequence["Run"], ceilings: Mapping[tuple[str, str], float], caption: str = ""
+) -> Styler:
+    """Show what each classifier costs and gets: parameters, labels, seconds.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One of each data set and classifier.
+    ceilings : mapping of (str, str) to float
+        Full-set accuracy by data set and classifier, in [0, 1].
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> config = alod.ExperimentConfig(
+    ...     model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5, keep_embeddings=True
+    ... )
+    >>> run = alod.run_experiment(config, "run", data, on_round=lambda row: None)
+    >>> table = cost_table([run], {("mnist_mini", "lenet5"): 0.97}, caption="One seed.")
+    >>> table.data["parameters"].tolist()
+    ['61,706']
+    """
+    from alod import models, training
+
+    rows = []
+    for run in runs:
+        seconds = run.history[["fit_seconds", "infer_seconds", "query_seconds"]].iloc[1:]
+        level = ceilings[run.config.dataset, run.config.model]
+        accuracy = run.history["test_accuracy"]
+        needed = evaluation.labels_to_target(run.history["n_labeled"], accuracy, 0.9 * level)
+        network = models.build(run.config.model)
+        rows.append(
+            {
+                "data": spelled(run.config.dataset),
+                "classifier": figures.MODEL_NAMES[run.config.model],
+                "parameters": f"{training.parameter_count(network):,}",
+                "accuracy": f"{accuracy.iloc[-1]:.1%} of {level:.1%}",
+                "labels for 90 % of it": "not reached" if np.isnan(needed) else f"{needed:.0f}",
+                "seconds a round": f"{seconds.mean().sum():.1f}",
+            }
+        )
+    return figures.table(pd.DataFrame(rows).set_index("data"), caption=caption)
+
+
+def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
+    """Draw the classifiers of one data set beside the curves that the original work reports.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set, as for `share_of_full_set`.
+    model : str
+        The classifier that the title compares.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> history = {"round": [0, 1], "n_labeled": [50, 100], "test_accuracy": [0.7, 0.8]}
+    >>> curves = pd.DataFrame({"dataset": "mnist_mini", "model": "cnn", "seed": 0, **history})
+    >>> beside_published(curves).layout.meta["alt"].partition(";")[0]
+    'MNIST: our CNN has 80.0% at 100 labels'
+    """
+    (dataset,) = curves["dataset"].unique()
+    published = evaluation.published_curves()
+    published = published[
+        (published["dataset"] == dataset.removesuffix("_mini"))
+        & published["model"].isin(curves["model"])
+    ]
+    theirs = published[published["model"] == model]
+    ours = curves[curves["model"] == model].groupby("n_labeled")["test_accuracy"].mean()
+    early, late = theirs.iloc[0], theirs.iloc[-1]
+    return figures.learning_curves(
+        curves,
+        by="model",
+        published=published,
+        title=f"{spelled(dataset)}: our {spelled(model)} has {ours.iloc[-1]:.1%} at "
+        f"{ours.index[-1]} labels; reported for the original {early['test_accuracy']:.1%} at "
+        f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
+    )
+
+
+def beside_original(curves: pd.DataFrame) -> Styler:
+    """Show how many labels it takes to be as good as the original work reports to be.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each setting: the best of the original's published curve with its labels, ours for
+        as much; its accuracy with all labels, ours for as much; where ours end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("few_labels").query("dataset == 'mnist'")
+    >>> list(beside_original(curves).data.columns)[1]
+    'labels for as much'
+    """
+    published = evaluation.published_curves()
+    rows = []
+    for dataset, model in curves[list(evaluation.SETTING)].drop_duplicates().to_numpy():
+        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+        theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
+        best = theirs.loc[theirs["test_accuracy"].idxmax()]
+        everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
+        found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
+        end = own[own["n_labeled"] == own["n_labeled"].max()]
+        spread = "" if len(end) == 1 else f" ± {100 * end['test_accuracy'].std():.1f}"
+        rows.append(
+            {
+                "": f"{spelled(dataset)}, {spelled(model)}",
+                "the original": f"{best['test_accuracy']:.1%} with {best['n_labeled']:,}",
+                "labels for as much": _labels(found[0]),
+                "with all labels": f"{everything:.1%}",
+                "labels for that": _labels(found[1]),
+                "at the end": f"{100 * end['test_accuracy'].mean():.1f}{spread} % with "
+                f"{end['n_labeled'].iloc[0]:,}",
+            }
+        )
+    seeds = _span(curves.groupby(list(evaluation.SETTING))["seed"].nunique())
+    caption = (
+        "Recorded: pools of 60,000 images, test accuracy; labels: median; at the end: mean ± "
+        f"standard deviation; {seeds} seeds. The original's figures as reported."
+    )
+    return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
+
+
+def _span(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+# --- comparisons of strategies ----------------------------------------------------------------
+
+
+def variants(curves: pd.DataFrame) -> pd.Series:
+    """Name what was run: the strategy, and what its parameters change from the default.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: ``strategy`` and, where it varies, ``strategy_params`` as JSON.
+
+    Returns
+    -------
+    Series of str
+        One for each row, such as ``outlier`` or ``margin, two sided``.
+
+    Examples
+    --------
+    >>> curves = pd.DataFrame({"strategy": ["outlier"], "strategy_params": ['{"focus": 4}']})
+    >>> list(variants(curves))
+    ['outlier, focus 4']
+    """
+    if "strategy_params" not in curves:
+        return curves["strategy"]
+    known = {text: _in_words(json.loads(text)) for text in curves["strategy_params"].unique()}
+    return curves["strategy"] + curves["strategy_params"].map(known)
+
+
+def _in_words(params: Mapping[str, object]) -> str:
+    words = {True: "", False: "not "}
+    told = []
+    for name, value in params.items():
+        if isinstance(value, bool):
+            told.append(f", {words[value]}{spelled(name)}")
+        else:
+            number = f"{value:g}" if isinstance(value, float) else value
+            told.append(f", {spelled(name)} {number}")
+    return "".join(told)
+
+
+def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -> go.Figure:
+    """Draw what each strategy of one setting gains over a reference.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    reference : str
+        The strategy that the others are measured against.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says who gains most, and what ``outlier`` gains.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> race(curves).layout.xaxis.title.text
+    'points of accuracy above random'
+    """
+    table = evaluation.gains(curves, reference, metric)
+    (dataset,) = table["dataset"].unique()
+    points = table.set_index("strategy")["mean_difference"] * 100
+    first, second = points.index[:2]
+    other = second if first == "outlier" else "outlier"
+    rest = f"; {spelled(other)} {points[other]:.1f}" if other in points else ""
+    return figures.gains(
+        table,
+        title=f"{spelled(dataset)}: {spelled(first)} gains most over {spelled(reference)}, "
+        f"{points[first]:.1f} points{rest}",
+        reference=reference,
+    )
+
+
+def verdicts(
+    curves: pd.DataFrame, strategies: Sequence[str], metric: str = "auc", level: float = 0.05
+) -> go.Figure:
+    """Draw the paired tests between some strategies of one setting, on the seeds that all have.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    strategies : sequence of str
+        Which to compare, in this order.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    level : float
+        Of the tests, corrected by Holm's procedure.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many of its rivals ``outlier`` beats, and how many beat it.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> verdicts(curves, ["outlier", "margin", "random"]).data[0].y
+    ('outlier', 'margin', 'random')
+    """
+    shown = curves[curves["strategy"].isin(strategies)]
+    ordered = shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index))
+    tests = evaluation.compare_strategies(evaluation.common_seeds(ordered), metric)
+    (dataset,) = tests["dataset"].unique()
+    sure = tests[tests["p_holm"] < level]
+    winners = np.where(sure["mean_difference"] > 0, sure["first"], sure["second"])
+    ours = (sure["first"] == "outlier") | (sure["second"] == "outlier")
+    won = int((winners[ours] == "outlier").sum())
+    lost = int(ours.sum()) - won
+    rivals = shown["strategy"].nunique() - 1
+    return figures.pairwise_matrix(
+        tests,
+        title=f"{spelled(dataset)}: outlier beats {won} of {rivals} rivals, "
+        f"{lost or 'none'} beat{'s' if lost == 1 else ''} it",
+        level=level,
+    )
+
+
+def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show the rank of each strategy across settings, with its accuracy in each.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves; strategies that are missing in a setting are left out.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> recorded = evaluation.recorded("strategies").query("strategy in ['outlier', 'random']")
+    >>> sorted(ranks(recorded).data.index)
+    ['outlier', 'random']
+    """
+    everywhere = curves.groupby("strategy")[list(evaluation.SETTING)].apply(
+        lambda own: len(own.drop_duplicates())
+    )
+    kept = curves[curves["strategy"].map(everywhere) == everywhere.max()]
+    order = evaluation.rank_strategies(kept, metric).set_index("strategy")
+    means = evaluation.areas(kept, metric).pivot_table(
+        index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
+    )
+    means.columns = [
+        f"{spelled(dataset)} {spelled(model)}"
+        for dataset, model in means.columns.to_frame().to_numpy()
+    ]
+    table = order[["mean_rank"]].rename(columns={"mean_rank": "mean rank"}).join(100 * means)
+    return figures.table(table.rename(index=spelled), caption=caption)
+
+
+def learning(curves: pd.DataFrame, strategies: Sequence[str]) -> go.Figure:
+    """Draw the learning curves of some strategies of one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    strategies : sequence of str
+        Which to draw.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what each of the first and last strategies reach at the end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> fig = learning(curves, ["random", "outlier"])
+    >>> [trace.name for trace in fig.data if trace.name]
+    ['random', 'outlier']
+    """
+    (dataset,) = curves["dataset"].unique()
+    shown = curves[curves["strategy"].isin(strategies)]
+    end = shown[shown["n_labeled"] == shown["n_labeled"].max()]
+    mean = end.groupby("strategy")["test_accuracy"].mean()
+    first, last = strategies[0], strategies[-1]
+    return figures.learning_curves(
+        shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index)),
+        title=f"{spelled(dataset)}: {mean[last]:.1%} with {end['n_labeled'].iloc[0]:,} labels by "
+        f"{spelled(last)}, {mean[first]:.1%} by {spelled(first)}",
+    )
+
+
+def as_meant(curves: pd.DataFrame, model: str) -> go.Figure:
+    """Draw the original's query as published and as meant, the literal one, and random.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting.
+    model : str
+        The classifier.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the original's query, sorted right, gains over random at the end.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> fig = as_meant(curves, "lenet5")
+    >>> fig.layout.xaxis.title.text, "as published" in {trace.name for trace in fig.data}
+    ('labels', True)
+    """
+    (dataset,) = curves["dataset"].unique()
+    shown = curves[curves["strategy"].isin(["random", "outlier_topk", "original_meant"])]
+    upto = shown["n_labeled"].max()
+    mean = shown[shown["n_labeled"] == upto].groupby("strategy")["test_accuracy"].mean()
+    gain = 100 * (mean["original_meant"] - mean["random"])
+    published = evaluation.published_curves()
+    theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
+    return figures.learning_curves(
+        shown,
+        title=f"{spelled(dataset)}: sorted right, the original's query is {abs(gain):.1f} points "
+        f"{'above' if gain > 0 else 'below'} random at {upto:,} labels",
+        published=theirs[theirs["n_labeled"] <= 2 * upto][["n_labeled", "test_accuracy"]],
+    )
+
+
+def headline(
+    curves: pd.DataFrame, strategies: Sequence[str], targets: Mapping[str, float]
+) -> Styler:
+    """Show what strategies reach at the end of the budget, and how many labels a target takes.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one classifier.
+    strategies : sequence of str
+        Which to show, in this order.
+    targets : mapping of str to float
+        For each data set, the test accuracy to reach, in [0, 1].
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+
+    Examples
+    --------
+    >>> recorded = evaluation.recorded("strategies").query("model == 'lenet5'")
+    >>> list(headline(recorded, ["random", "outlier"], {"mnist": 0.95}).data.index)
+    ['random', 'outlier']
+    """
+    shown = curves[curves["strategy"].isin(strategies)]
+    columns = {}
+    for dataset, target in targets.items():
+        own = shown[shown["dataset"] == dataset]
+        upto = own["n_labeled"].max()
+        end = own[own["n_labeled"] == upto].groupby("strategy")["test_accuracy"]
+        found = evaluation.targets(own, [target], by=("strategy",)).set_index("strategy")
+        columns[f"{spelled(dataset)}, {upto:,} labels"] = (100 * end.mean()).map(
+            "{:.1f} %".format
+        ) + (100 * end.std()).map(" ± {:.1f}".format)
+        columns[f"labels for {target:.0%}"] = pd.Series(
+            {name: _labels(row) for name, row in found.to_dict("index").items()}
+        )
+    table = pd.DataFrame(columns).loc[list(strategies)].rename(index=spelled)
+    spread = _span(shown.groupby(["dataset", "strategy"])["seed"].nunique())
+    (model,) = shown["model"].unique()
+    return figures.table(
+        table,
+        caption=f"Recorded: {spelled(model)}, pools of 60,000 images, 10,000 test "
+        f"images; accuracy: mean ± standard deviation of {spread} seeds; labels: median.",
+    )
+
+
+def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: str = "") -> Styler:
+    """Show how many labels each strategy of one setting needs for some accuracies.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``strategy, seed, n_labeled, test_accuracy``.
+    accuracies : sequence of float
+        Test accuracies to reach, in [0, 1].
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Medians over seeds, with how many of them got there where not all did; the fewest labels for
+        the last accuracy first.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> list(labels_needed(curves, [0.9, 0.95]).data.columns)
+    ['90%', '95%']
+    """
+    found = evaluation.targets(curves, accuracies, by=("strategy",))
+    order = found[found["accuracy"] == accuracies[-1]].sort_values(
+        ["labels_median", "n_reached"], ascending=[True, False], na_position="last"
+    )
+    found["told"] = [_labels(row) for row in found.to_dict("records")]
+    table = found.pivot_table(
+        index="strategy", columns="accuracy", values="told", aggfunc="first", sort=False
+    )
+    table.columns = [f"{accuracy:.0%}" for accuracy in table.columns]
+    return figures.table(table.loc[order["strategy"]].rename(index=spelled), caption=caption)
+
+
+def _labels(row: Mapping[Any, Any]) -> str:
+    everyone = row["n_reached"] == row["n_seeds"]
+    seeds = "" if everyone else f" ({row['n_reached']:.0f} of {row['n_seeds']:.0f} seeds)"
+    median = row["labels_median"]
+    return ("not reached" if np.isnan(median) else f"{median:,.0f}") + seeds
+
+
+# --- pools that nobody has cleaned -------------------------------------------------------------
+
+
+def waste(curves: pd.DataFrame, rival: str = "margin") -> go.Figure:
+    """Draw what share of the labels so far went to foreign images, by strategy.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting and pool: ``dataset, model, strategy, seed, n_labeled,
+        n_foreign``.
+    rival : str
+        The strategy that the title holds beside ``outlier``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many labels both have spent at the end.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("stress").query("model == 'lenet5' and pool == 'foreign_20'")
+    >>> waste(rows.query("strategy_params == '{}'")).layout.yaxis.title.text
+    'labels spent on foreign images'
+    """
+    (dataset,) = curves["dataset"].unique()
+    upto = curves["n_labeled"].max()
+    spent = curves[curves["n_labeled"] == upto].groupby("strategy")["n_foreign"].mean()
+    return figures.learning_curves(
+        curves.assign(test_accuracy=curves["n_foreign"] / curves["n_labeled"]),
+        title=f"{spelled(dataset)}: of {upto:,} labels {spelled(rival)} spends {spent[rival]:.0f} "
+        f"on foreign images, outlier {spent['outlier']:.0f}",
+        share="labels spent on foreign images",
+    )
+
+
+def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show for each strategy on one pool what it wastes, what it reaches and how sure that is.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting and pool, with ``n_foreign``.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        In percent, the best mean curve first; means over seeds, with the paired difference to
+        ``outlier`` in points of the metric and its p-value, corrected by Holm's procedure.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("stress").query("model == 'lenet5' and pool == 'foreign_20'")
+    >>> table = against_outlier(rows.assign(strategy=variants(rows)))
+    >>> table.data.loc["outlier", "less than outlier"]
+    '–'
+    """
+    end = curves[curves["n_labeled"] == curves["n_labeled"].max()].groupby("strategy")
+    means = 100 * evaluation.areas(curves, metric).groupby("strategy")[metric].mean()
+    tests = evaluation.gains(curves, "outlier", metric).set_index("strategy")
+    spread = end["n_foreign"].std().map(" ± {:.0f}".format)
+    table = pd.DataFrame(
+        {
+            "foreign labels": end["n_foreign"].mean().map("{:.0f}".format) + spread,
+            "final accuracy": (100 * end["test_accuracy"].mean()).map("{:.1f}".format),
+            "mean of the curve": means.map("{:.1f}".format),
+            "less than outlier": (-100 * tests["mean_difference"]).map("{:.1f}".format),
+            "p": tests["p_holm"].map(lambda p: "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")),
+        }
+    )
+    order = means.sort_values(ascending=False).index
+    return figures.table(table.loc[order].fillna("–").rename(index=spelled), caption=caption)
+
+
+# --- first sets and training modes ------------------------------------------------------------
+
+
+def first_sets(curves: pd.DataFrame) -> go.Figure:
+    """Draw the accuracy of classifiers that learned one first set, against its size.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set, classifier and kind of features, round 0 of each run:
+        ``dataset, initial, seed, n_labeled, test_accuracy``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the best method gains over random at the smallest size that all have.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and dataset == 'mnist'")
+    >>> first_sets(rows[rows["features"] == "pixels"]).layout.meta["alt"].partition(":")[0]
+    'MNIST'
+    """
+    (dataset,) = curves["dataset"].unique()
+    methods = curves.groupby("n_labeled")["initial"].nunique()
+    n = methods[methods == methods.max()].index.min()
+    own = _over_random(curves[curves["n_labeled"] == n])
+    return figures.learning_curves(
+        curves,
+        by="initial",
+        title=f"{spelled(dataset)}: {n} labels chosen by {own.index[0]} are worth "
+        f"{_points(own.iloc[0])} random ones",
+    )
+
+
+def lasting(curves: pd.DataFrame) -> go.Figure:
+    """Draw the learning curves of runs that differ in their first set only.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, with the same budgets: ``dataset, initial, seed, n_labeled,
+        test_accuracy``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says what the best first set gains over a random one at first and in the end.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("rounds > 0 and dataset == 'mnist'")
+    >>> lasting(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST'
+    """
+    (dataset,) = curves["dataset"].unique()
+    start, end = curves["n_labeled"].min(), curves["n_labeled"].max()
+    at_first, at_last = (_over_random(curves[curves["n_labeled"] == n]) for n in (start, end))
+    best = at_first.index[0]
+    return figures.learning_curves(
+        curves,
+        by="initial",
+        title=f"{spelled(dataset)}: what {best} gains shrinks from {at_first[best]:.1f} points "
+        f"at {start} labels to {at_last[best]:.1f} at {end}"
+        if at_last[best] < at_first[best]
+        else f"{spelled(dataset)}: what {best} gains grows from {at_first[best]:.1f} points at "
+        f"{start} labels to {at_last[best]:.1f} at {end}",
+    )
+
+
+def standing_for(curves: pd.DataFrame) -> go.Figure:
+    """Draw how well first sets of one size stand for the pool.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set and size, round 0 of each run: ``dataset, initial, seed,
+        n_labeled, mmd2_percentile, energy_percentile``; means over seeds are drawn.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many methods match the pool better than random sets do.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
+    >>> rows = rows[(rows["dataset"] == "mnist") & (rows["features"] == "pixels")]
+    >>> standing_for(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST, 20 labels'
+    """
+    (dataset,), (n,) = curves["dataset"].unique(), curves["n_labeled"].unique()
+    names = {"mmd2_percentile": "MMD²", "energy_percentile": "energy distance"}
+    means = curves.groupby("initial", sort=False)[list(names)].mean().rename(columns=names)
+    chosen = means.drop("random", errors="ignore")
+    closer = int((chosen < 50).all(axis=1).sum())
+    return figures.distribution_match(
+        means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
+        title=f"{spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
+        "the pool better than random",
+        note=f"Mean of {curves['seed'].nunique()} seed(s).",
+    )
+
+
+def by_features(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show the accuracy after first sets of one size by method and kind of features.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy rows of one data set and size, round 0 of each run: ``initial, features, seed,
+        test_accuracy``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Percent, mean over the seeds that every kind has; ``random`` looks at no features.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
+    >>> by_features(rows[rows["dataset"] == "mnist"]).data.loc["random", "self supervised"]
+    '–'
+    """
+    kinds = curves.groupby("seed")["features"].nunique()
+    paired = curves[curves["seed"].isin(kinds.index[kinds == kinds.max()])]
+    means = paired.pivot_table(
+        index="initial", columns="features", values="test_accuracy", sort=False
+    )
+    told = (100 * means).map("{:.1f}".format).where(means.notna(), "–")
+    return figures.table(told.rename(columns=spelled), caption=caption)
+
+
+def training_modes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
+    """Draw the learning curves of training modes in one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``dataset, model, training_mode, seed, n_labeled,
+        test_accuracy``.
+    metric : str
+        In :data:`alod.evaluation.METRICS`; sums up a curve.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says which mode is best, by how much, and over which.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
+    >>> training_modes(rows).layout.meta["alt"].partition(":")[0]
+    'MNIST'
+    """
+    (dataset,) = curves["dataset"].unique()
+    areas = evaluation.areas(curves, metric, compare="training_mode")
+    order = 100 * areas.groupby("training_mode")[metric].mean().sort_values(ascending=False)
+    return figures.learning_curves(
+        curves,
+        by="training_mode",
+        title=f"{spelled(dataset)}: {spelled(order.index[0])} leads, "
+        f"{order.iloc[0] - order.iloc[-1]:.1f} points above {spelled(order.index[-1])}",
+    )
+
+
+def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show what a round changes, by training mode.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, of runs with ``diagnose=True``: ``training_mode, seed,
+        n_labeled, test_accuracy, agreement, lost, forgotten, same_scores``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        In percent, means over seeds, and over rounds but for the final accuracy; the best first.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
+    >>> sorted(changes(rows).data.index)
+    ['average', 'scratch', 'shrink perturb', 'warm']
+    """
+    shares = ["agreement", "lost", "forgotten", "same_scores"]
+    end = curves[curves["n_labeled"] == curves["n_labeled"].max()]
+    table = (
+        end.groupby("training_mode")[["test_accuracy"]]
+        .mean()
+        .join(curves.groupby("training_mode")[shares].mean())
+    )
+    names = (
+        "final accuracy",
+        "same answer",
+        "right before, wrong now",
+        "labeled ones forgotten",
+        "scores alike",
+    )
+    told = (100 * table).sort_values("test_accuracy", ascending=False)
+    return figures.table(
+        told.set_axis(names, axis=1).map("{:.2f}".format).rename(index=spelled), caption=caption
+    )
+
+
+def for_free(curves: pd.DataFrame) -> go.Figure:
+    """Draw what it gives to learn the pool's inliers beside the labels, in one setting.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting: ``dataset, model, inlier_passes, seed, n_labeled,
+        test_accuracy``; 0 passes and one other number.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says by how much the accuracy differs with the fewest labels and with the most.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("few_labels").query("model == 'lenet5'")
+    >>> fig = for_free(rows[rows["dataset"] == "mnist"])
+    >>> [trace.name for trace in fig.data if trace.name]
+    ['labels only', 'labels and inliers']
+    """
+    (dataset,) = curves["dataset"].unique()
+    names = np.where(curves["inlier_passes"] > 0, "labels and inliers", "labels only")
+    named = curves.assign(learned=names).sort_values("inlier_passes", kind="stable")
+    mean = named.pivot_table(index="n_labeled", columns="learned", values="test_accuracy")
+    gain = 100 * (mean["labels and inliers"] - mean["labels only"])
+    told = [
+        f"{'give' if points >= 0 else 'cost'} {abs(points):.1f} points with {n:,} labels"
+        for n, points in gain.iloc[[0, -1]].items()
+    ]
+    return figures.learning_curves(
+        named, by="learned", title=f"{spelled(dataset)}: inliers {' and '.join(told)}"
+    )
+
+
+def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
+    """Show how many inliers there are by labels, and how many of their classes are wrong.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting, of runs with inliers: ``n_labeled, n_inliers, inlier_error``.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        Means over seeds, a column for each budget.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'lenet5'")
+    >>> list(inlier_errors(rows.query("inlier_passes > 0")).data.index)
+    ['inliers', 'of these wrong, %']
+    """
+    means = curves.groupby("n_labeled")[["n_inliers", "inlier_error"]].mean()
+    told = {
+        "inliers": means["n_inliers"].map("{:,.0f}".format),
+        "of these wrong, %": (100 * means["inlier_error"]).map("{:.1f}".format),
+    }
+    table = pd.DataFrame(told).T
+    table.columns = [f"{n:,} labels" for n in table.columns]
+    return figures.table(table, caption=caption)
+
+
+def how_sure(curves: pd.DataFrame) -> str:
+    """Say how many seeds a recorded result has, and what that allows to believe.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        With a column ``seed``.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Examples
+    --------
+    >>> how_sure(pd.DataFrame({"seed": [0, 1, 2, 3, 4]}))
+    '*Recorded with 5 seeds.*'
+    """
+    n = curves["seed"].nunique()
+    told = f"Recorded with {n} seed{'s' if n > 1 else ''}"
+    few = ": enough to see large differences, too few to believe small ones" if n < 5 else ""
+    return f"*{told}{few}.*"
+
+
+def _over_random(rows: pd.DataFrame) -> pd.Series:
+    """Return the points of accuracy that each method gains over random, the best first."""
+    means = 100 * rows.groupby("initial")["test_accuracy"].mean()
+    return (means - means["random"]).drop("random").sort_values(ascending=False)
+
+
+def _points(gain: float) -> str:
+    return f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than"

@@ -1,0 +1,290 @@
+"""What is said of many runs is what their tables say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alod
+from alod import comparisons, evaluation
+
+
+@pytest.fixture(scope="module")
+def run(mini, tmp_path_factory):
+    config = alod.ExperimentConfig(model="lenet5", n_initial=30, n_query=10, rounds=2, steps=30)
+    return alod.run_experiment(config, tmp_path_factory.mktemp("comparisons") / "run", data=mini)
+
+
+def make_curves():
+    rows = [
+        ("mnist_mini", model, seed, round_, 50 * (round_ + 1), accuracy + 0.1 * round_)
+        for model, accuracy in (("cnn", 0.7), ("lenet5", 0.6))
+        for seed in range(2)
+        for round_ in range(3)
+    ]
+    columns = ["dataset", "model", "seed", "round", "n_labeled", "test_accuracy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_title_tells_the_share_of_full_set_accuracy():
+    ceilings = pd.Series({"cnn": 0.99, "lenet5": 0.98})
+    fig = comparisons.share_of_full_set(make_curves(), ceilings, 6_000)
+    title = fig.layout.title.text.replace("<br>", " ")
+    assert title.startswith(
+        "MNIST: the CNN has 91% of its full-set accuracy with 2.5% of the labels"
+    )
+
+
+def test_the_published_curve_is_cited_as_reported():
+    fig = comparisons.beside_published(make_curves())
+    published = evaluation.published_curves().query("dataset == 'mnist' and model == 'cnn'")
+    title = fig.layout.title.text.replace("<br>", " ")
+    assert "our CNN has 90.0% at 150 labels" in title
+    assert f"{published['test_accuracy'].iloc[0]:.1%} at 200 and" in title
+
+
+def test_the_table_of_costs_is_read_from_the_runs(run):
+    html = comparisons.cost_table([run], {("mnist_mini", "lenet5"): 1.0}, "caption").to_html()
+    for cell in ("MNIST", "LeNet5", "61,706", "not reached", "caption"):
+        assert cell in html
+
+
+def test_variants_are_named_by_what_differs_from_the_default():
+    params = [
+        "{}",
+        '{"two_sided": true}',
+        '{"fit_on": "core", "focus": 4.0}',
+        '{"per_class": false}',
+    ]
+    curves = pd.DataFrame({"strategy": "outlier", "strategy_params": params})
+    assert list(comparisons.variants(curves)) == [
+        "outlier",
+        "outlier, two sided",
+        "outlier, fit on core, focus 4",
+        "outlier, not per class",
+    ]
+    assert list(comparisons.variants(curves[["strategy"]])) == ["outlier"] * 4
+
+
+def test_the_table_of_labels_says_who_did_not_get_there():
+    heights = {("random", 0): [0.5, 0.7], ("random", 1): [0.5, 0.9], ("margin", 0): [0.9, 0.95]}
+    curves = pd.DataFrame(
+        [
+            {"strategy": strategy, "seed": seed, "n_labeled": n, "test_accuracy": height}
+            for (strategy, seed), own in heights.items()
+            for n, height in zip([100, 200], own, strict=True)
+        ]
+    )
+    shown = comparisons.labels_needed(curves, [0.7, 0.8]).data
+    assert list(shown.index) == ["margin", "random"]
+    assert shown.loc["margin"].tolist() == ["100", "100"]
+    assert shown.loc["random", "70%"] == "175"  # the median of 200 and 150
+    assert shown.loc["random", "80%"] == "not reached (1 of 2 seeds)"
+
+
+STRATEGIES = ("random", "margin", "outlier_topk", "original_meant", "outlier")
+
+
+def race_curves(lead=0.03):
+    """Five strategies, four seeds; outlier leads, the literal one and the original's lag."""
+    rng = np.random.default_rng(0)
+    height = dict(zip(STRATEGIES, (0, 0.01, -0.02, -0.01, lead), strict=True))
+    return pd.DataFrame(
+        [
+            {
+                "dataset": "mnist",
+                "model": "lenet5",
+                "strategy": strategy,
+                "seed": seed,
+                "n_labeled": n,
+                "test_accuracy": 0.7 + 0.1 * i + height[strategy] + rng.normal(0, 0.001),
+            }
+            for strategy in STRATEGIES
+            for seed in range(4)
+            for i, n in enumerate([50, 100, 200])
+        ]
+    )
+
+
+def title(fig):
+    return fig.layout.title.text.partition("<span")[0].replace("<br>", " ").strip()
+
+
+def test_the_race_names_its_winner():
+    assert title(comparisons.race(race_curves())) == (
+        "MNIST: outlier gains most over random, 3.0 points; margin 1.0"
+    )
+    assert title(comparisons.race(race_curves(lead=0.0))).startswith("MNIST: margin gains most")
+
+
+def test_verdicts_count_what_the_tests_support():
+    told = title(comparisons.verdicts(race_curves(), STRATEGIES))
+    assert told == "MNIST: outlier beats 4 of 4 rivals, none beat it"
+    few = comparisons.verdicts(race_curves(lead=-0.03), ["random", "outlier"])
+    assert title(few) == "MNIST: outlier beats 0 of 1 rivals, 1 beats it"
+
+
+def test_ranks_leave_out_what_did_not_run_everywhere():
+    both = pd.concat([race_curves(), race_curves().assign(dataset="fashion_mnist")])
+    only_here = both["strategy"].eq("margin") & both["dataset"].eq("mnist")
+    shown = comparisons.ranks(both[~only_here]).data
+    assert shown.index[0] == "outlier" and "margin" not in shown.index
+    assert shown["mean rank"].tolist() == [1, 2, 3, 4]
+    assert list(shown)[1:] == ["MNIST LeNet5", "FashionMNIST LeNet5"]
+
+
+def test_curves_and_headline_tell_what_is_reached_at_the_end():
+    curves = race_curves()
+    assert title(comparisons.learning(curves, ["random", "outlier"])) == (
+        "MNIST: 93.0% with 200 labels by outlier, 90.0% by random"
+    )
+    meant = comparisons.as_meant(curves, "lenet5")
+    assert "points below random at 200 labels" in title(meant)
+    assert any("as published" in str(trace.name) for trace in meant.data)
+    table = comparisons.headline(curves, ["random", "outlier"], {"mnist": 0.92}).data
+    assert list(table.index) == ["random", "outlier"]
+    assert table.loc["random", "labels for 92%"].startswith("not reached")
+    assert table.loc["outlier", "MNIST, 200 labels"].startswith("93.0 %")
+
+
+def unclean_curves():
+    """The race on a pool of which random buys a fifth, margin half, outlier a twentieth."""
+    share = {"random": 0.2, "margin": 0.5, "outlier": 0.05}
+    curves = race_curves()
+    curves = curves[curves["strategy"].isin(share)]
+    return curves.assign(n_foreign=curves["strategy"].map(share) * curves["n_labeled"])
+
+
+def test_waste_is_counted_in_labels_and_drawn_as_their_share():
+    fig = comparisons.waste(unclean_curves())
+    assert title(fig) == ("MNIST: of 200 labels margin spends 100 on foreign images, outlier 10")
+    drawn = {trace.name: trace.y for trace in fig.data if trace.name}
+    assert drawn["margin"] == pytest.approx([0.5] * 3)
+    assert fig.layout.yaxis.title.text == "labels spent on foreign images"
+    assert "Labels spent on foreign images against labels" in fig.layout.meta["alt"]
+
+
+def test_strategies_on_one_pool_are_held_against_outlier():
+    curves = unclean_curves()
+    table = comparisons.against_outlier(curves).data
+    assert list(table.index) == ["outlier", "margin", "random"]
+    assert table["foreign labels"].tolist() == ["10 ± 0", "100 ± 0", "40 ± 0"]
+    tests = evaluation.gains(curves, "outlier").set_index("strategy")
+    for rival in ("margin", "random"):
+        lack = -100 * tests.loc[rival, "mean_difference"]
+        assert table.loc[rival, "less than outlier"] == f"{lack:.1f}"
+        assert (table.loc[rival, "p"] == "< .001") == (tests.loc[rival, "p_holm"] < 0.001)
+
+
+def test_labels_are_held_beside_the_originals():
+    curves = pd.DataFrame(
+        {
+            "dataset": "mnist",
+            "model": "lenet5",
+            "strategy": "outlier",
+            "seed": [0, 0, 0, 1, 1, 1],
+            "n_labeled": [20, 80, 400] * 2,
+            "test_accuracy": [0.8, 0.95, 0.985, 0.8, 0.95, 0.98],
+        }
+    )
+    (row,) = comparisons.beside_original(curves).data.to_dict("records")
+    # Reported: LeNet5 reaches .8979 with 2,000 labels, .9831 with all.
+    assert row["the original"] == "89.8% with 2,000" and row["with all labels"] == "98.3%"
+    assert row["labels for as much"] == f"{20 + 60 * (0.8979 - 0.8) / 0.15:.0f}"
+    assert row["labels for that"] == "not reached (1 of 2 seeds)"
+    assert row["at the end"] == "98.2 ± 0.4 % with 400"
+
+
+def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
+    rows = [
+        ("mnist", "lenet5", passes, seed, n, accuracy, n_inliers, error)
+        for passes, accuracies in {2: (0.6, 0.95), 0: (0.7, 0.9)}.items()
+        for seed in (0, 1)
+        for n, accuracy, n_inliers, error in zip(
+            (50, 1000), accuracies, (100 + 100 * seed, 3000), (0.3, 0.02), strict=True
+        )
+    ]
+    names = "dataset model inlier_passes seed n_labeled test_accuracy n_inliers inlier_error"
+    curves = pd.DataFrame(rows, columns=names.split())
+    told = title(comparisons.for_free(curves))
+    assert told == (
+        "MNIST: inliers cost 10.0 points with 50 labels and give 5.0 points with 1,000 labels"
+    )
+    table = comparisons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
+    assert table["50 labels"].tolist() == ["150", "30.0"]
+    assert table["1,000 labels"].tolist() == ["3,000", "2.0"]
+
+
+def first_set_rows():
+    rows = [
+        {
+            "dataset": "mnist",
+            "initial": initial,
+            "features": "pixels",
+            "seed": seed,
+            "n_labeled": n,
+            "test_accuracy": accuracy + n / 1000 + seed / 100,
+            "mmd2_percentile": percentile,
+            "energy_percentile": percentile,
+        }
+        for initial, accuracy, percentile in (
+            ("random", 0.5, 50),
+            ("kmeans", 0.6, 2),
+            ("kcenter", 0.4, 100),
+        )
+        for seed in (0, 1)
+        for n in (20, 50)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_titles_of_first_sets_say_what_they_gain_over_random():
+    rows = first_set_rows()
+    assert "20 labels chosen by kmeans are worth 10.0 points more than" in title(
+        comparisons.first_sets(rows)
+    )
+    assert "10.0 points" in title(comparisons.lasting(rows))
+    few = rows[rows["n_labeled"] == 20]
+    assert "20 labels: 1 of 2 methods" in title(comparisons.standing_for(few))
+    # What a method lacks at one size is not taken for its gain.
+    lacking = rows[(rows["initial"] != "kcenter") | (rows["n_labeled"] == 50)]
+    assert "50 labels chosen" in title(comparisons.first_sets(lacking))
+
+
+def test_accuracy_by_features_leaves_blank_what_did_not_run():
+    rows = first_set_rows().query("n_labeled == 20")
+    other = rows[rows["initial"] == "kmeans"].assign(features="random_conv")
+    html = comparisons.by_features(pd.concat([rows, other]), "Seen.").to_html()
+    assert "random conv" in html and "62.5" in html and "–" in html
+
+
+def test_training_modes_are_told_with_what_a_round_changes():
+    rows = [
+        {
+            "dataset": "mnist",
+            "model": "lenet5",
+            "training_mode": mode,
+            "seed": seed,
+            "n_labeled": n,
+            "test_accuracy": accuracy,
+            "agreement": agreement,
+            "lost": 0.01,
+            "forgotten": 0.0,
+            "same_scores": 0.6,
+        }
+        for mode, accuracy, agreement in (("scratch", 0.7, 0.8), ("warm", 0.75, 0.9))
+        for seed in (0, 1)
+        for n in (20, 50)
+    ]
+    curves = pd.DataFrame(rows)
+    assert "MNIST: warm leads, 5.0 points above scratch" in title(
+        comparisons.training_modes(curves)
+    )
+    html = comparisons.changes(curves, "Seen.").to_html()
+    assert html.index("warm") < html.index("scratch") and "90.00" in html
+
+
+def test_few_seeds_are_told_to_be_few():
+    rows = first_set_rows()
+    assert "2 seeds: enough to see large differences" in comparisons.how_sure(rows)
+    many = pd.DataFrame({"seed": range(5)})
+    assert comparisons.how_sure(many) == "*Recorded with 5 seeds.*"
