@@ -167,7 +167,7 @@ def beside_original(curves: pd.DataFrame) -> Styler:
 
     Examples
     --------
-    >>> curves = evaluation.recorded("few_labels").query("dataset == 'mnist'")
+    >>> curves = evaluation.recorded("few_labels").query("inlier_passes > 0")
     >>> list(beside_original(curves).data.columns)[1]
     'labels for as much'
     """
