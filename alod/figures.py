@@ -58,7 +58,7 @@ STRATEGY_DASHES = {
     "uherding": "dashdot",
 }
 INITIAL_COLORS = {"kmeans": VERMILION, "herding": BLUE}
-MODE_COLORS = {"scratch": GREY, "warm": BLUE, "shrink_perturb": VERMILION, "average": GOLD}
+MODE_COLORS = {"scratch": GREY, "warm": BLUE, "shrink_perturb": VERMILION}
 MODEL_COLORS = {"cnn": "#1295A8", "lenet5": "#C9850C", "resnet18": "#9268D6"}
 CLASS_COLORS = (
     "#2F7FC1",
