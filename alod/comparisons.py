@@ -173,7 +173,10 @@ def beside_original(curves: pd.DataFrame) -> Styler:
     """
     published = evaluation.published_curves()
     rows = []
-    for dataset, model in curves[list(evaluation.SETTING)].drop_duplicates().to_numpy():
+    settings = curves[list(evaluation.SETTING)].drop_duplicates().to_numpy()
+    known = (list(figures.DATASET_NAMES), list(figures.MODEL_NAMES))
+    in_order = sorted(settings, key=lambda pair: (known[0].index(pair[0]), known[1].index(pair[1])))
+    for dataset, model in in_order:
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
         best = theirs.loc[theirs["test_accuracy"].idxmax()]
@@ -195,7 +198,7 @@ def beside_original(curves: pd.DataFrame) -> Styler:
     seeds = _span(curves.groupby(list(evaluation.SETTING))["seed"].nunique())
     caption = (
         "Recorded: pools of 60,000 images, test accuracy; labels: median; at the end: mean ± "
-        f"standard deviation; {seeds} seeds. The original's figures as reported."
+        f"standard deviation; seeds: {seeds}. The original's figures as reported."
     )
     return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
 
