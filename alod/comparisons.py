@@ -865,12 +865,12 @@ def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
     Returns
     -------
     pandas.io.formats.style.Styler
-        Means over seeds, a column for each budget.
+        Means over seeds, a row for each budget.
 
     Examples
     --------
     >>> rows = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'lenet5'")
-    >>> list(inlier_errors(rows.query("inlier_passes > 0")).data.index)
+    >>> list(inlier_errors(rows.query("inlier_passes > 0")).data)
     ['inliers', 'of these wrong, %']
     """
     means = curves.groupby("n_labeled")[["n_inliers", "inlier_error"]].mean()
@@ -878,8 +878,8 @@ def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
         "inliers": means["n_inliers"].map("{:,.0f}".format),
         "of these wrong, %": (100 * means["inlier_error"]).map("{:.1f}".format),
     }
-    table = pd.DataFrame(told).T
-    table.columns = [f"{n:,} labels" for n in table.columns]
+    table = pd.DataFrame(told)
+    table.index = [f"{n:,} labels" for n in table.index]
     return figures.table(table, caption=caption)
 
 

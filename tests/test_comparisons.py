@@ -210,8 +210,8 @@ def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
         "MNIST: inliers cost 10.0 points with 50 labels and give 5.0 points with 1,000 labels"
     )
     table = comparisons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
-    assert table["50 labels"].tolist() == ["150", "30.0"]
-    assert table["1,000 labels"].tolist() == ["3,000", "2.0"]
+    assert table.loc["50 labels"].tolist() == ["150", "30.0"]
+    assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0"]
 
 
 def first_set_rows():
