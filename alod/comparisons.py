@@ -843,13 +843,11 @@ def for_free(curves: pd.DataFrame) -> go.Figure:
     named = curves.assign(learned=names).sort_values("inlier_passes", kind="stable")
     mean = named.pivot_table(index="n_labeled", columns="learned", values="test_accuracy")
     gain = 100 * (mean["labels and inliers"] - mean["labels only"])
-    told = [
-        f"{'give' if points >= 0 else 'cost'} {abs(points):.1f} points with {n:,} labels"
-        for n, points in gain.iloc[[0, -1]].items()
-    ]
-    return figures.learning_curves(
-        named, by="learned", title=f"{spelled(dataset)}: inliers {' and '.join(told)}"
-    )
+    (few, first), (many, last) = gain.iloc[[0, -1]].items()
+    verb, again = ("give" if points >= 0 else "cost" for points in (first, last))
+    told = f"{verb} {abs(first):.1f} points with {few:,} labels, "
+    told += f"{'' if again == verb else again + ' '}{abs(last):.1f} with {many:,}"
+    return figures.learning_curves(named, by="learned", title=f"{spelled(dataset)}: inliers {told}")
 
 
 def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:

@@ -206,9 +206,7 @@ def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
     names = "dataset model inlier_passes seed n_labeled test_accuracy n_inliers inlier_error"
     curves = pd.DataFrame(rows, columns=names.split())
     told = title(comparisons.for_free(curves))
-    assert told == (
-        "MNIST: inliers cost 10.0 points with 50 labels and give 5.0 points with 1,000 labels"
-    )
+    assert told == ("MNIST: inliers cost 10.0 points with 50 labels, give 5.0 with 1,000")
     table = comparisons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
     assert table.loc["50 labels"].tolist() == ["150", "30.0"]
     assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0"]
