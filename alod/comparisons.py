@@ -146,7 +146,7 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
         by="model",
         published=published,
         title=f"{spelled(dataset)}: our {spelled(model)} has {ours.iloc[-1]:.1%} at "
-        f"{ours.index[-1]} labels; reported for the original {early['test_accuracy']:.1%} at "
+        f"{ours.index[-1]:,} labels; reported for the original {early['test_accuracy']:.1%} at "
         f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
     )
 
