@@ -165,6 +165,26 @@ class LeNet5(nn.Module):
         return embedding, self.head(embedding)
 
 
+class _SmallConv(nn.Conv2d):
+    """A 3×3 convolution, padded by 1, that leaves out weights which would only meet padding."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return _small_convolution(images, self.weight, self.stride[0])
+
+
+@torch.fx.wrap  # One step of a traced network, which cannot look at its images' size.
+def _small_convolution(images: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Convolve; where one pixel comes out, by the weights that lie over the image.
+
+    The last block of ResNet18 sees a 28×28 image as one pixel: eight of nine weights meet zeros.
+    Their gradients, zeros too, took half of the time of a training step on a CPU.
+    """
+    height, width = images.shape[2:]
+    if max(height, width) > stride:
+        return functional.conv2d(images, weight, stride=stride, padding=1)
+    return functional.conv2d(images, weight[:, :, 1 : 1 + height, 1 : 1 + width])
+
+
 class ResNet18(nn.Module):
     """torchvision's ResNet18 with a stem for `in_channels`; 11,175,370 parameters for grey images.
 
@@ -195,6 +215,9 @@ class ResNet18(nn.Module):
         body.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.head = nn.Sequential(nn.Dropout(0.25), body.fc)
         body.fc = nn.Identity()
+        for block in body.layer4:
+            # In place: a new layer would draw weights of its own.
+            block.conv1.__class__ = block.conv2.__class__ = _SmallConv
         self.features = nn.Sequential(Normalize(), body)
 
     def forward(self, images: Tensor) -> Output:

@@ -1,3 +1,4 @@
+import copy
 from functools import partial
 
 import pytest
@@ -25,6 +26,21 @@ def test_models_are_those_of_the_method(name, parameters, width):
 def test_models_take_color_other_sizes_and_other_class_counts(name):
     model = models.build(name, n_classes=3, in_channels=3).eval()
     assert model(torch.rand(2, 3, 40, 40))[1].shape == (2, 3)
+
+
+@pytest.mark.parametrize("size", [28, 33])  # the last block sees one pixel, or more
+def test_resnet18_computes_what_torchvisions_does(size):
+    model = models.build("resnet18")
+    plain = copy.deepcopy(model)
+    for module in plain.modules():
+        if isinstance(module, nn.Conv2d):
+            module.__class__ = nn.Conv2d
+    images = torch.rand(8, 1, size, size)
+    for network in (model, plain):
+        torch.manual_seed(0)  # of the dropout
+        network(images)[1].square().sum().backward()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", models.MODELS)
