@@ -607,6 +607,45 @@ def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = ""
     return figures.table(table.loc[order].fillna("–").rename(index=spelled), caption=caption)
 
 
+def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
+    """Draw what each change of one lever of a strategy gains over its default.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one setting and strategy, with ``strategy_params``: the default, ``{}``,
+        and its variants.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many changes are measurably worse and better.
+
+    Examples
+    --------
+    >>> levers(evaluation.recorded("ablation").query("dataset == 'mnist'")).layout.xaxis.title.text
+    'points of accuracy above the default'
+    """
+    (strategy,) = curves["strategy"].unique()
+    names = variants(curves).str.removeprefix(f"{strategy}, ").replace(strategy, "the default")
+    table = evaluation.gains(curves.assign(strategy=names), "the default", metric)
+    sure = table[table["p_holm"] < 0.05]["mean_difference"]
+    (dataset,) = table["dataset"].unique()
+    worse, better = ((sign * sure > 0).sum() or "none" for sign in (-1, 1))
+    return figures.gains(
+        table,
+        title=f"{spelled(dataset)}: of {len(table)} changes to {strategy}, {worse} lose{_s(worse)} "
+        f"measurably and {better} gain{_s(better)}",
+        reference="the default",
+    )
+
+
+def _s(count: int | str) -> str:
+    return "s" if count in (1, "none") else ""
+
+
 # --- first sets and training modes ------------------------------------------------------------
 
 

@@ -286,3 +286,25 @@ def test_few_seeds_are_told_to_be_few():
     assert "2 seeds: enough to see large differences" in comparisons.how_sure(rows)
     many = pd.DataFrame({"seed": range(5)})
     assert comparisons.how_sure(many) == "*Recorded with 5 seeds.*"
+
+
+def test_levers_are_measured_against_the_default():
+    rows = [
+        (
+            "mnist",
+            "lenet5",
+            "outlier",
+            params,
+            seed,
+            n,
+            0.8 + gain + 0.01 * seed + 1e-4 * seed * gain,
+        )
+        for params, gain in (("{}", 0.0), ('{"focus": 0}', -0.1), ('{"per_class": false}', 0.02))
+        for seed in range(5)
+        for n in (20, 50)
+    ]
+    names = ["dataset", "model", "strategy", "strategy_params", "seed", "n_labeled"]
+    fig = comparisons.levers(pd.DataFrame(rows, columns=[*names, "test_accuracy"]))
+    assert title(fig) == "MNIST: of 2 changes to outlier, 1 loses measurably and 1 gains"
+    assert [trace.name for trace in fig.data] == ["not per class", "focus 0"]
+    assert [round(trace.x[0]) for trace in fig.data] == [2, -10]
