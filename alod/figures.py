@@ -1309,7 +1309,9 @@ def _label_ends(
     names = {label: spelled(label) for label in lines}
     longest = max(map(len, names.values()))
     together = len({float(end["x"]) for end in ends.values()}) == 1
-    shifts = _spread([end["accuracy_mean"] * pixels for end in ends.values()], 16)
+    # Below the upper edge: above it stands the title.
+    top = fig.layout.yaxis.range[1] * pixels
+    shifts = _spread([end["accuracy_mean"] * pixels for end in ends.values()], 14, top)
     # A name far from its line, or written over a line that goes on, says less than a legend.
     if len(lines) > 5 or longest > 16 or not together or max(map(abs, shifts)) > 30:
         return None
@@ -1381,8 +1383,8 @@ def _curves_alt(
     return f"{share[0].upper()}{share[1:]} against {x_title}: {'; '.join(told)}."
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Return shifts that keep labels at least `gap` apart, each as near its place as may be."""
+def _spread(heights: Sequence[float], gap: float, top: float = np.inf) -> list[float]:
+    """Return shifts that keep labels `gap` apart and below `top`, each as near as may be."""
     order = np.argsort(heights, kind="stable")
     placed = np.asarray(heights, dtype=float)[order]
     for _ in range(200):
@@ -1391,6 +1393,9 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
             break
         placed[1:] += overlap / 2
         placed[:-1] -= overlap / 2
+    for i in reversed(range(len(placed))):
+        placed[i] = min(placed[i], top)
+        top = placed[i] - gap
     shifts = np.empty(len(placed))
     shifts[order] = placed - np.asarray(heights, dtype=float)[order]
     return [float(shift) for shift in shifts]
