@@ -742,11 +742,12 @@ def standing_for(curves: pd.DataFrame) -> go.Figure:
     means = curves.groupby("initial", sort=False)[list(names)].mean().rename(columns=names)
     chosen = means.drop("random", errors="ignore")
     closer = int((chosen < 50).all(axis=1).sum())
+    seeds = curves["seed"].nunique()
     return figures.distribution_match(
         means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
         title=f"{spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
         "the pool better than random",
-        note=f"Mean of {curves['seed'].nunique()} seed(s).",
+        note="One seed." if seeds == 1 else f"Mean of {seeds} seeds.",
     )
 
 
