@@ -777,6 +777,46 @@ def _paired_test(scores: pd.DataFrame, first: Any, second: Any) -> dict[str, Any
     }
 
 
+def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int = 15) -> float:
+    """Measure how far a classifier's confidence lies from how often it is right.
+
+    The expected calibration error: images are sorted into bins of equal width by the probability of
+    their likeliest class; the gaps between its mean and the accuracy are averaged over the images.
+    Source: Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks".
+
+    Parameters
+    ----------
+    probabilities : array
+        float (N, C), in [0, 1]; rows sum to 1.
+    targets : array
+        int (N,), the true classes.
+    n_bins : int
+        At least 1.
+
+    Returns
+    -------
+    float
+        In [0, 1], 0 for a classifier that is right as often as it believes. NaN of no images.
+
+    Examples
+    --------
+    >>> round(calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1]), 3)
+    0.4
+    """
+    check_count("n_bins", n_bins, 1)
+    shares, classes = np.asarray(probabilities, dtype=float), np.asarray(targets)
+    if shares.ndim != 2 or classes.shape != shares.shape[:1]:
+        raise AlodError(
+            f"probabilities {shares.shape} and targets {classes.shape}: expected (N, C) and (N,)"
+        )
+    if not len(shares):
+        return float("nan")
+    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == classes
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, weights=confidence - right)
+    return float(np.abs(gaps).sum() / len(shares))
+
+
 def recorded(stem: str) -> pd.DataFrame:
     """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
 

@@ -20,9 +20,11 @@ from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, load_dataset
 from alod.detectors import class_scores, contrast
 from alod.errors import AlodError, check_count, check_name
+from alod.evaluation import calibration_error
 from alod.files import write_atomically
 from alod.geometry import normalize
 from alod.learner import ActiveLearner
+from alod.monitoring import agreement
 from alod.provenance import provenance
 
 SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
@@ -224,14 +226,16 @@ class Run:
         n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
         with ``inlier_passes`` also ``n_inliers``, found for the last pass, and ``inlier_error``,
         the share of them whose class was predicted wrong then, which the learner does not see. With
-        ``diagnose`` also, of the first set, what :func:`alod.initial.distribution_match` (of pixel
+        ``diagnose`` also ``calibration_error`` (:func:`alod.evaluation.calibration_error`, of the
+        test set) and, of the first set, what :func:`alod.initial.distribution_match` (of pixel
         features, whatever it was chosen by) and :func:`alod.initial.class_balance` tell, and of
         each later round ``agreement``, the share of the pool's images that it left with the same
-        predicted class, ``forgotten``, the share of those labeled before that were predicted right
-        before it and are not now, and ``lost``, the same of the whole pool, which uses targets that
-        the learner does not see, and ``same_scores``, the rank correlation of the outlier scores of
-        the images left in the pool, before it and after it (:func:`alod.detectors.contrast` of
-        ``knn``, in [-1, 1]): the higher, the more the next query builds on the last.
+        predicted class, ``kappa``, the same corrected for chance, ``forgotten``, the share of those
+        labeled before that were predicted right before it and are not now, and ``lost``, the same
+        of the whole pool, which uses targets that the learner does not see, and ``same_scores``,
+        the rank correlation of the outlier scores of the images left in the pool, before it and
+        after it (:func:`alod.detectors.contrast` of ``knn``, in [-1, 1]): the higher, the more the
+        next query builds on the last.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
@@ -435,6 +439,9 @@ def _round(
         wrong = found.targets != data.targets[found.indices].numpy()
         row["n_inliers"] = len(wrong)
         row["inlier_error"] = float(wrong.mean()) if len(wrong) else float("nan")
+    if config.diagnose:
+        shares = learner.predict_proba(data.test_images)
+        row["calibration_error"] = calibration_error(shares, data.test_targets)
     if config.diagnose and before is None:
         row |= initial.distribution_match(data.images, selection.indices)
         chosen = learner.answers[learner.labeled]
@@ -468,8 +475,10 @@ def _changes(before: _State, after: _State, targets: np.ndarray) -> dict[str, fl
     """Tell what a round changed."""
     lost = (before.predicted == targets) & (after.predicted != targets)
     both = np.isfinite(before.scores) & np.isfinite(after.scores)
+    changed, kappa = agreement(before.predicted, after.predicted)
     return {
-        "agreement": float((before.predicted == after.predicted).mean()),
+        "agreement": 1 - changed,
+        "kappa": kappa,
         "forgotten": float(lost[before.labeled].mean()),
         "lost": float(lost.mean()),
         "same_scores": float(spearmanr(before.scores[both], after.scores[both])[0]),

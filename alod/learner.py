@@ -521,6 +521,22 @@ class ActiveLearner:
         """
         return np.asarray(training.infer(self.model, images)[1].argmax(1))
 
+    def predict_proba(self, images: Images) -> np.ndarray:
+        """Tell how likely the classifier holds each class to be.
+
+        Parameters
+        ----------
+        images : Tensor or numpy.ndarray
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (N, C), in [0, 1]; rows sum to 1. How far they can be trusted is a question of
+            its own, see :func:`alod.evaluation.calibration_error`.
+        """
+        return np.asarray(training.infer(self.model, images)[1].softmax(1))
+
     def embed(self, images: Images) -> np.ndarray:
         """Compute embeddings of images.
 

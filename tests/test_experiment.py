@@ -239,6 +239,8 @@ def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_cha
     assert first["mmd2"] == pytest.approx(initial.distribution_match(mini.images, chosen)["mmd2"])
     assert first["missing_classes"] == 10 - len(mini.targets[chosen].unique())
     assert np.isnan(first["agreement"]) and later["mmd2"].isna().all()
+    assert later["kappa"].between(-1, 1).all() and (later["kappa"] <= later["agreement"]).all()
+    assert run.history["calibration_error"].between(0, 1).all()
     assert later[["agreement", "forgotten", "lost"]].apply(lambda c: c.between(0, 1).all()).all()
     assert later["same_scores"].between(-1, 1).all()
     # The rounds themselves are the same as without.
@@ -267,7 +269,7 @@ def test_what_a_round_changed_is_told_by_classes_and_by_scores():
     labeled = (np.array([1]), np.array([0, 1]))
     before, after = map(experiment._State, predicted, scores, labeled)
     changes = experiment._changes(before, after, targets=np.array([1, 1, 0, 0]))
-    wanted = {"agreement": 0.5, "forgotten": 1.0, "lost": 0.25, "same_scores": 1.0}
+    wanted = {"agreement": 0.5, "kappa": 3 / 11, "forgotten": 1.0, "lost": 0.25, "same_scores": 1.0}
     assert changes == pytest.approx(wanted)
 
 

@@ -37,6 +37,14 @@ def test_rounds_make_it_better_and_never_ask_twice(learner, mini):
     assert accuracy[-1] > accuracy[0] > 0.3
 
 
+def test_probabilities_are_of_the_predicted_classes(learner, mini):
+    go(learner, mini, 40)
+    shares = learner.predict_proba(mini.test_images)
+    assert shares.shape == (len(mini.test_images), 10)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+    assert np.array_equal(shares.argmax(axis=1), learner.predict(mini.test_images))
+
+
 def test_asked_twice_in_the_same_state_it_asks_the_same(learner, mini):
     go(learner, mini, 30)
     assert np.array_equal(learner.query(20), learner.query(20))
