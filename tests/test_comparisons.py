@@ -308,3 +308,13 @@ def test_levers_are_measured_against_the_default():
     assert title(fig) == "MNIST: of 2 changes to outlier, 1 loses measurably and 1 gains"
     assert [trace.name for trace in fig.data] == ["not per class", "focus 0"]
     assert [round(trace.x[0]) for trace in fig.data] == [2, -10]
+
+
+def test_what_the_front_pages_say_of_foreign_images_is_recorded():
+    messy = evaluation.recorded("stress").query("pool == 'foreign_20' and model == 'lenet5'")
+    messy = messy.assign(strategy=comparisons.variants(messy))
+    tests = evaluation.gains(messy, "outlier")
+    assert len(tests) == 9 and (tests["n_seeds"] == 10).all()
+    assert (tests["mean_difference"] < 0).all() and (tests["p_holm"] < 0.05).all()
+    end = messy[messy["n_labeled"] == 1000].groupby("strategy")["n_foreign"].mean()
+    assert 9 < end["margin"] / end["outlier"] < 11
