@@ -12,13 +12,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from alod import geometry
 from alod.errors import AlodError, check_count, check_name
 
-Contrast = Literal["ratio", "difference", "ecdf", "none"]
+Contrast = Literal["ratio", "difference", "none"]
 # PyOD's neighbor-based detectors work from 8 points; fewer leave most others degenerate.
 MIN_FIT = 8
 
@@ -182,9 +181,7 @@ PYOD = {
     "ocsvm": ("ocsvm", "OCSVM"),
     "pca": ("pca", "PCA"),
 }
-# On trial: the mean rank by several.
-TOGETHER = ("knn", "mahalanobis", "lof", "gmm")
-DETECTORS = (*OURS, *PYOD, "ensemble")
+DETECTORS = (*OURS, *PYOD)
 
 
 def make(name: str, **params: Any) -> Detector:
@@ -289,9 +286,6 @@ def outlier_scores(
     >>> bool(near < far)
     True
     """
-    if detector == "ensemble":
-        scores = [outlier_scores(name, reference, pool, seed) for name in TOGETHER]
-        return _ranks(np.stack(scores, axis=1)).mean(axis=1)
     # DeepSVDD alone wants to know the width of its input beforehand.
     width = {"n_features": reference.shape[1]} if detector == "deepsvdd" else {}
     with _seeded(seed):
@@ -373,19 +367,12 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     """
     if scores_UC.shape[1] == 1 or kind == "none":
         return scores_UC.min(axis=1)
-    if kind == "ecdf":
-        scores_UC = _ranks(scores_UC)
     first, second = np.partition(scores_UC, 1, axis=1)[:, :2].T
     if kind == "difference":
         return first - second
     floor = min(0.0, float(scores_UC.min()))
     # Both 0 means a copy of a labeled image in two classes: as ambiguous as can be.
     return np.divide(first - floor, second - floor, out=np.ones_like(first), where=second > floor)
-
-
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Return the share of points that are no more outlying than each, in (0, 1], by columns."""
-    return rankdata(scores, axis=0, method="max") / len(scores)
 
 
 @contextmanager

@@ -503,7 +503,6 @@ class ActiveLearner:
             labeled_features=features[labeled].to(self.device),
             pool_features=features[pool].to(self.device),
             foreign_features=features[foreign].to(self.device),
-            labeled_logits=logits[labeled].to(self.device),
         )
 
     def predict(self, images: Images) -> np.ndarray:

@@ -22,7 +22,6 @@ def _no_dropout(n: int) -> Tensor:
 
 
 _NOTHING = torch.empty(0, 0)
-Space = Literal["normalized", "raw", "whitened", "logits", "joined"]
 # From here on, the outlier query trusts its detectors in full.
 LABELS_PER_CLASS = 10
 
@@ -60,7 +59,6 @@ class PoolView:
     labeled_features: Tensor = _NOTHING
     pool_features: Tensor = _NOTHING
     foreign_features: Tensor = _NOTHING
-    labeled_logits: Tensor = _NOTHING
 
     def __post_init__(self) -> None:
         # A view made by hand need not describe its images: no columns then.
@@ -450,11 +448,8 @@ def outlier(
     per_class: bool = True,
     contrast: Contrast = "ratio",
     focus: float = 8.0,
-    fit_on: Literal["labeled", "core", "pool"] = "labeled",
+    fit_on: Literal["labeled", "core"] = "labeled",
     two_sided: bool = True,
-    space: Space = "normalized",
-    batch: Literal["cover", "top", "kmeans"] = "cover",
-    schedule: bool = True,
 ) -> Selection:
     """Ask for images that stand for many others which no class explains better than another.
 
@@ -490,12 +485,6 @@ def outlier(
         all their images.
     two_sided : bool
         Leave out what looks foreign, see :func:`task_like`.
-    space : {"normalized", "raw", "whitened", "logits", "joined"}
-        On trial: in which the detectors work. ``joined``: embedding and logits, each normalized.
-    batch : {"cover", "top", "kmeans"}
-        On trial: the k highest scores, or weighted k-means among the 10 k highest.
-    schedule : bool
-        On trial: whether the power grows with the labels.
 
     Returns
     -------
@@ -504,17 +493,10 @@ def outlier(
     """
     kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
     seen = replace(view, pool_embeddings=view.pool_embeddings[kept])
-    seen = replace(seen, pool_logits=view.pool_logits[kept])
-    labeled, pool = _in_space(seen, space)
+    labeled = geometry.normalize(view.labeled_embeddings)
+    pool = geometry.normalize(seen.pool_embeddings)
     targets, reference = view.labeled_targets, labeled
     seed = int(rng.integers(2**32))
-    if fit_on == "pool":
-        # Where the classifier is sure of an image, it joins its class; not its own judge, though:
-        # for detectors that describe a class by few numbers.
-        some = rng.permutation(len(pool))[:10_000]
-        sure, predicted = seen.pool_logits[some].softmax(1).max(1)
-        reference = torch.cat([labeled, pool[some][sure > 0.95]])
-        targets = torch.cat([targets, predicted[sure > 0.95]])
     if fit_on == "core":
         core = _core(labeled, targets, seed)
         reference, targets = labeled[core], targets[core]
@@ -524,41 +506,10 @@ def outlier(
         scores_UC = detectors.outlier_scores(detector, reference, pool, seed)[:, None]
     scores = detectors.contrast(scores_UC, contrast)
     per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
-    power = focus * (min(1.0, per_label / LABELS_PER_CLASS) if schedule else 1.0)
-    if batch == "top":
-        chosen = top_k(scores, k, rng).indices
-        return Selection(kept[chosen], scores[chosen])
+    power = focus * min(1.0, per_label / LABELS_PER_CLASS)
     share = scores if contrast == "ratio" and per_class else _from_zero_to_one(scores)
-    if batch == "kmeans":
-        best = top_k(scores, min(len(scores), 10 * k), rng).indices
-        weights = torch.as_tensor(share[best].clip(min=1e-6)).float().to(pool.device)
-        chosen = best[geometry.k_means_representatives(pool[best], k, rng, weights)]
-        return Selection(kept[chosen], scores[chosen])
     chosen = _cover(seen, share**power, k, rng)
     return Selection(kept[chosen], scores[chosen])
-
-
-def _in_space(view: PoolView, space: Space) -> tuple[Tensor, Tensor]:
-    """Return what the detectors see of the labeled and of the pool images."""
-    raw = view.labeled_embeddings, view.pool_embeddings
-    logits = view.labeled_logits, view.pool_logits
-    if space == "raw":
-        return raw
-    if space == "whitened":
-        sample = raw[1][:: 1 + len(raw[1]) // 10_000]
-        mean = sample.mean(0)
-        variances, axes = torch.linalg.eigh(torch.cov((sample - mean).double().T))
-        whiten = (axes / (variances + 1e-3 * variances.mean()).sqrt()).float()
-        labeled, pool = (geometry.normalize((side - mean) @ whiten) for side in raw)
-        return labeled, pool
-    normalized = [geometry.normalize(side) for side in raw]
-    if space == "normalized":
-        return normalized[0], normalized[1]
-    shown = [geometry.normalize(side) for side in logits]
-    if space == "logits":
-        return shown[0], shown[1]
-    labeled, pool = (torch.cat(pair, dim=1) for pair in zip(normalized, shown, strict=True))
-    return labeled, pool
 
 
 def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.ndarray:
