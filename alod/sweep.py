@@ -609,10 +609,12 @@ def _added(
     """Put new runs to those of a recorded result, and say of both where they come from."""
     there = pd.read_csv(path)
     source = json.loads(path.with_suffix(".json").read_text())
-    if list(there) != list(table):
-        had, given = (", ".join(map(str, columns)) for columns in (there, table))
+    # What is measured may have become more since; the older runs have none of it.
+    tell = [[name for name in columns if name in FIELDS] for columns in (there, table)]
+    if tell[0] != tell[1]:
+        had, given = (", ".join(names) for names in tell)
         raise AlodError(
-            f"{path}: its columns are {had}; the runs have {given}; add runs that vary in the same "
+            f"{path}: its runs tell {had}; these tell {given}; add runs that vary in the same "
             "fields, or write another file"
         )
     both = pd.concat([there, table], ignore_index=True)

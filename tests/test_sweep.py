@@ -455,6 +455,17 @@ def test_runs_are_not_added_twice_nor_to_another_kind_of_table(runs, tmp_path):
         sweep.record(sweep.find_runs([runs / "random0"])[0], out, add=True)
 
 
+def test_runs_that_tell_more_are_added(runs, tmp_path):
+    out = tmp_path / "out.csv"
+    first = sweep.record(sweep.find_runs([runs / "random0"])[0], out)
+    first.drop(columns="n_foreign").to_csv(out, index=False)  # as an older version told it
+    both = sweep.record(sweep.find_runs([runs / "random1"])[0], out, add=True)
+    assert both.groupby("seed")["n_foreign"].apply(lambda own: own.isna().all()).tolist() == [
+        True,
+        False,
+    ]
+
+
 def test_columns_are_added_only_where_configs_differ(runs):
     table = sweep.tidy([runs / "random0", runs / "random1"])
     assert "strategy_params" not in table
