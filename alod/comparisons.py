@@ -269,7 +269,7 @@ def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -
     --------
     >>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
     >>> race(curves).layout.xaxis.title.text
-    'points of accuracy above random'
+    'points above random'
     """
     table = evaluation.gains(curves, reference, metric)
     (dataset,) = table["dataset"].unique()
@@ -626,7 +626,7 @@ def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     Examples
     --------
     >>> levers(evaluation.recorded("ablation").query("dataset == 'mnist'")).layout.xaxis.title.text
-    'points of accuracy above the default'
+    'points above the default'
     """
     (strategy,) = curves["strategy"].unique()
     names = variants(curves).str.removeprefix(f"{strategy}, ").replace(strategy, "the default")

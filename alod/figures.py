@@ -1010,8 +1010,15 @@ def gains(
         )
     fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
     names = [spelled(name) for name in ordered[by]]
-    fig.update_xaxes(title_text=f"points of accuracy above {spelled(reference)}")
-    fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1])
+    fig.update_xaxes(title_text=f"points above {spelled(reference)}")
+    fig.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=names[::-1],
+        # Two lines, or they would leave a phone no room for the points.
+        tickvals=names,
+        ticktext=[name.replace(", ", ",<br>") for name in names],
+    )
     told = ", ".join(
         f"{spelled(row[by])} {100 * row['mean_difference']:+.1f}"
         for row in ordered.to_dict("records")
