@@ -1,7 +1,7 @@
 """Many runs: a file of settings × seeds, computed side by side, gathered into one table."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -467,10 +467,12 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
     return _stack(find_runs(folders)[0])
 
 
-def _stack(runs: list[Run]) -> pd.DataFrame:
+def _stack(runs: list[Run], also: Collection[str] = ()) -> pd.DataFrame:
+    """Stack curves; `also` names fields to tell even if they do not differ."""
     if not runs:
         raise AlodError("no finished run: expected at least one; run or resume the sweep first")
-    varied = [name for name in FIELDS if name not in (*SETTINGS, "seed") and _varies(name, runs)]
+    others = (name for name in FIELDS if name not in (*SETTINGS, "seed"))
+    varied = [name for name in others if name in also or _varies(name, runs)]
     curves = [run.curve.assign(**{name: _told(run)[name] for name in varied}) for run in runs]
     keys = [*SETTINGS, *varied, "seed", "round"]
     table = pd.concat(curves, ignore_index=True)
@@ -571,7 +573,9 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
     (2, True)
     """
     path = Path(path)
-    table = _stack(runs)
+    adding = add and path.exists()
+    there, source = _recorded(path) if adding else (pd.DataFrame(), {})
+    table = _stack(runs, also=[*there.columns, *_newly_differing(there, source, runs)])
     if path.suffix != ".csv" or path.is_dir():
         raise AlodError(f"{path}: expected the name of a .csv file; a .json is written beside it")
     runs = sorted(runs, key=lambda run: run.config.seed)
@@ -582,8 +586,8 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
         "wall_seconds": sum(source["wall_seconds"] for source in sources),
         "time": max(source["time"] for source in sources),
     }
-    if add and path.exists():
-        table, origin = _added(path, table, origin)
+    if adding:
+        table, origin = _added(path, there, source, table, origin)
     keys = _setting_columns(table)
     seeds = table.groupby(keys)["seed"].nunique()
     origin = {
@@ -603,27 +607,53 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
     return table
 
 
+def _recorded(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a recorded result, with what fields younger than it meant then."""
+    source = json.loads(path.with_suffix(".json").read_text())
+    return pd.read_csv(path), source | {"config": later_defaults() | source["config"]}
+
+
+def _newly_differing(there: pd.DataFrame, source: dict[str, Any], runs: list[Run]) -> list[str]:
+    """Return the fields in which the new runs, all alike, differ from the recorded, all alike."""
+    kinds = {(run.config.dataset, run.config.model) for run in runs}
+    if there.empty or not kinds & set(zip(there["dataset"], there["model"], strict=True)):
+        return []
+    found = []
+    for name in FIELDS:
+        old = _distinct(_all(source["config"].get(name), name))
+        new = _distinct(getattr(run.config, name) for run in runs)
+        if len(old) == len(new) == 1 and old != new:
+            found.append(name)
+    return found
+
+
 def _added(
-    path: Path, table: pd.DataFrame, origin: dict[str, Any]
+    path: Path,
+    there: pd.DataFrame,
+    source: dict[str, Any],
+    table: pd.DataFrame,
+    origin: dict[str, Any],
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Put new runs to those of a recorded result, and say of both where they come from."""
-    there = pd.read_csv(path)
-    source = json.loads(path.with_suffix(".json").read_text())
+    known = source["config"]
+    for name in [name for name in FIELDS if name in table and name not in there]:
+        values = _distinct(_all(known.get(name), name))
+        if len(values) != 1:
+            raise AlodError(
+                f"{path}: does not tell which of its runs have which {name} of {values}, but these "
+                "differ in it; write another file"
+            )
+        value = values[0]
+        complex_value = isinstance(value, dict | list)
+        there[name] = json.dumps(value, sort_keys=True) if complex_value else value
     # What is measured may have become more since; the older runs have none of it.
-    tell = [[name for name in columns if name in FIELDS] for columns in (there, table)]
-    if tell[0] != tell[1]:
-        had, given = (", ".join(names) for names in tell)
-        raise AlodError(
-            f"{path}: its runs tell {had}; these tell {given}; add runs that vary in the same "
-            "fields, or write another file"
-        )
     both = pd.concat([there, table], ignore_index=True)
     keys = [*_setting_columns(table), "seed", "round"]
+    both = both[[*keys, *(column for column in both if column not in keys)]]
     doubled = both[both.duplicated(keys)]
     if len(doubled):
         told = " ".join(map(str, doubled[keys[:-1]].to_numpy()[0]))
         raise AlodError(f"{path}: holds a run of {told} already; leave it out")
-    known = later_defaults() | source["config"]
     fields = {
         name: [*_all(known.get(name), name), *values] for name, values in origin["config"].items()
     }

@@ -446,13 +446,35 @@ def test_a_result_older_than_a_field_is_added_to_with_what_the_field_meant(runs,
     assert json.loads(out.with_suffix(".json").read_text())["config"]["features"] == "pixels"
 
 
-def test_runs_are_not_added_twice_nor_to_another_kind_of_table(runs, tmp_path):
+def test_runs_are_not_added_twice(runs, tmp_path):
     out = tmp_path / "out.csv"
     sweep.record(sweep.find_runs([runs])[0], out, add=True)
-    with pytest.raises(AlodError, match="holds a run of"):
-        sweep.record(sweep.find_runs([runs])[0], out, add=True)
-    with pytest.raises(AlodError, match="vary in the same fields"):
-        sweep.record(sweep.find_runs([runs / "random0"])[0], out, add=True)
+    for folder in (runs, runs / "random0"):
+        with pytest.raises(AlodError, match="holds a run of"):
+            sweep.record(sweep.find_runs([folder])[0], out, add=True)
+
+
+@pytest.mark.parametrize("order", [("random", "outlier"), ("outlier", "random")])
+def test_what_is_alike_in_each_part_is_told_where_the_parts_differ(runs, tmp_path, order):
+    at_once, later = tmp_path / "at_once.csv", tmp_path / "later.csv"
+    sweep.record(sweep.find_runs([runs])[0], at_once)
+    for strategy in order:
+        own = sweep.find_runs([runs / f"{strategy}{seed}" for seed in (0, 1)])[0]
+        assert ("strategy_params" in sweep.record(own, later, add=True)) == (strategy == order[1])
+    assert later.read_text() == at_once.read_text()
+
+
+def test_runs_are_not_added_where_the_table_cannot_tell_them_apart(runs, tmp_path, mini):
+    out = tmp_path / "out.csv"
+    sweep.record(sweep.find_runs([runs / "random0"])[0], out)
+    origin = json.loads(out.with_suffix(".json").read_text())
+    origin["config"]["steps"] = [5, 6]  # one of two data sets each, say
+    out.with_suffix(".json").write_text(json.dumps(origin))
+    for steps in (1, 2):
+        config = replace(TINY, rounds=0, steps=steps, strategy="random")
+        alod.run_experiment(config, tmp_path / "runs" / str(steps), data=mini)
+    with pytest.raises(AlodError, match="does not tell which of its runs have which steps"):
+        sweep.record(sweep.find_runs([tmp_path / "runs"])[0], out, add=True)
 
 
 def test_runs_that_tell_more_are_added(runs, tmp_path):
