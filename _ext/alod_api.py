@@ -38,6 +38,7 @@ TAUGHT = {
     "journal": "book/your_images",
     "labeling": "book/your_images",
     "learner": "book/how_it_works",
+    "lessons": "book/incremental_learning",
     "models": "book/model_comparison",
     "monitoring": "book/your_images",
     "notebook": "book/your_images",

@@ -48,6 +48,7 @@ _MODULES = {
     "journal",
     "labeling",
     "learner",
+    "lessons",
     "models",
     "monitoring",
     "notebook",

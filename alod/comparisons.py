@@ -1,4 +1,4 @@
-"""What many runs say, in figures and tables: classifiers, strategies, pools, ways to learn on."""
+"""What many runs say of classifiers, strategies and pools, in figures and tables."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,15 @@ from alod.figures import spelled
 if TYPE_CHECKING:
     from alod.experiment import Run
 
+POOL_NAMES = {
+    "clean": "clean",
+    "foreign_5": "5 % foreign",
+    "foreign_20": "20 % foreign",
+    "foreign_40": "40 % foreign",
+    "foreign_hard_20": "20 % broken",
+    "duplicates": "all three times",
+    "long_tail": "long tail",
+}
 
 # --- comparisons of classifiers ---------------------------------------------------------------
 
@@ -111,7 +120,9 @@ def cost_table(
     return figures.table(pd.DataFrame(rows).set_index("data"), caption=caption)
 
 
-def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
+def beside_published(
+    curves: pd.DataFrame, model: str = "cnn", ceilings: Mapping[str, float] | None = None
+) -> go.Figure:
     """Draw the classifiers of one data set beside the curves that the original work reports.
 
     Parameters
@@ -120,6 +131,8 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
         Tidy curves of one data set, as for `share_of_full_set`.
     model : str
         The classifier that the title compares.
+    ceilings : mapping of str to float, optional
+        Accuracy of each classifier after training on every label with our recipe, in [0, 1].
 
     Returns
     -------
@@ -145,30 +158,36 @@ def beside_published(curves: pd.DataFrame, model: str = "cnn") -> go.Figure:
         curves,
         by="model",
         published=published,
+        baseline=None
+        if ceilings is None
+        else {spelled(name): level for name, level in ceilings.items()},
         title=f"{spelled(dataset)}: our {spelled(model)} has {ours.iloc[-1]:.1%} at "
         f"{ours.index[-1]:,} labels; reported for the original {early['test_accuracy']:.1%} at "
         f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",
     )
 
 
-def beside_original(curves: pd.DataFrame) -> Styler:
+def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     """Show how many labels it takes to be as good as the original work reports to be.
 
     Parameters
     ----------
     curves : DataFrame
         Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``.
+    full : DataFrame
+        Such rows of runs that learned all labels with our recipe.
 
     Returns
     -------
     pandas.io.formats.style.Styler
         A row for each setting: the best of the original's published curve with its labels, ours for
-        as much; its accuracy with all labels, ours for as much; where ours end.
+        as much; its accuracy with all labels, ours for as much; where ours end, and what ours
+        reach with all labels.
 
     Examples
     --------
     >>> curves = evaluation.recorded("few_labels").query("inlier_passes > 0")
-    >>> list(beside_original(curves).data.columns)[1]
+    >>> list(beside_original(curves, evaluation.recorded("full_set")).data.columns)[1]
     'labels for as much'
     """
     published = evaluation.published_curves()
@@ -183,7 +202,7 @@ def beside_original(curves: pd.DataFrame) -> Styler:
         everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
         found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
         end = own[own["n_labeled"] == own["n_labeled"].max()]
-        spread = "" if len(end) == 1 else f" ± {100 * end['test_accuracy'].std():.1f}"
+        ceiling = full[(full["dataset"] == dataset) & (full["model"] == model)]
         rows.append(
             {
                 "": f"{spelled(dataset)}, {spelled(model)}",
@@ -191,8 +210,8 @@ def beside_original(curves: pd.DataFrame) -> Styler:
                 "labels for as much": _labels(found[0]),
                 "with all labels": f"{everything:.1%}",
                 "labels for that": _labels(found[1]),
-                "at the end": f"{100 * end['test_accuracy'].mean():.1f}{spread} % with "
-                f"{end['n_labeled'].iloc[0]:,}",
+                "ours at the end": f"{_percent(end)} with {end['n_labeled'].iloc[0]:,}",
+                "ours with all labels": _percent(ceiling),
             }
         )
     seeds = _span(curves.groupby(list(evaluation.SETTING))["seed"].nunique())
@@ -201,6 +220,13 @@ def beside_original(curves: pd.DataFrame) -> Styler:
         f"standard deviation; seeds: {seeds}. The original's figures as reported."
     )
     return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
+
+
+def _percent(runs: pd.DataFrame) -> str:
+    """Return mean and standard deviation of the accuracy of some runs."""
+    accuracy = 100 * runs["test_accuracy"]
+    spread = "" if len(runs) == 1 else f" ± {accuracy.std():.1f}"
+    return f"{accuracy.mean():.1f}{spread} %"
 
 
 def _span(counts: pd.Series) -> str:
@@ -366,6 +392,79 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     ]
     table = order[["mean_rank"]].rename(columns={"mean_rank": "mean rank"}).join(100 * means)
     return figures.table(table.rename(index=spelled), caption=caption)
+
+
+def overall(curves: pd.DataFrame, metric: str = "auc", reference: str = "outlier") -> go.Figure:
+    """Draw what each strategy gains over a reference in the mean over several settings.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of several settings.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    reference : str
+        The strategy that the others are measured against.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Its title says how many strategies are measurably behind the reference, and ahead of it.
+
+    Examples
+    --------
+    >>> recorded = evaluation.recorded("strategies").query("strategy in ['outlier', 'random']")
+    >>> overall(recorded).layout.xaxis.title.text
+    'points above outlier'
+    """
+    table = evaluation.overall_gains(curves, reference, metric)
+    sure = table[table["p_holm"] < 0.05]["mean_difference"]
+    behind, ahead = ((sign * sure > 0).sum() or "none" for sign in (-1, 1))
+    title = (
+        f"Mean of {table['n_settings'].iloc[0]} settings: of {len(table)} rivals of "
+        f"{spelled(reference)}, {behind} {'is' if behind in (1, 'none') else 'are'} measurably "
+        f"behind it and {ahead} ahead"
+    )
+    return figures.gains(table, title=title, reference=reference)
+
+
+def by_batch(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show what strategies gain over random by how many labels they are given at once.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set and classifier, runs with several ``n_query``.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        In points of the metric, up to the last budget of that batch size; a star where the paired
+        test, corrected by Holm's procedure within a column, has p < .05. The best with the smallest
+        batches first.
+
+    Examples
+    --------
+    >>> table = by_batch(evaluation.recorded("batch_size"))
+    >>> table.data.columns[0]
+    '10 at once, to 300'
+    """
+    setting = (*evaluation.SETTING, "n_query")
+    table = evaluation.gains(curves, "random", metric, setting=setting)
+    points = (100 * table["mean_difference"]).map("{:+.1f}".format)
+    ends = curves.groupby("n_query")["n_labeled"].max()
+    told = table.assign(
+        told=points + np.where(table["p_holm"] < 0.05, " *", ""),
+        batch=table["n_query"].map(lambda n: f"{n} at once, to {ends[n]:,}"),
+    ).sort_values(["n_query", "mean_difference"], ascending=[True, False])
+    wide = told.pivot_table(
+        index="strategy", columns="batch", values="told", aggfunc="first", sort=False
+    )
+    return figures.table(wide.rename(index=spelled), caption=caption)
 
 
 def learning(curves: pd.DataFrame, strategies: Sequence[str]) -> go.Figure:
@@ -600,11 +699,71 @@ def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = ""
             "final accuracy": (100 * end["test_accuracy"].mean()).map("{:.1f}".format),
             "mean of the curve": means.map("{:.1f}".format),
             "less than outlier": (-100 * tests["mean_difference"]).map("{:.1f}".format),
-            "p": tests["p_holm"].map(lambda p: "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")),
+            "p": tests["p_holm"].map(_p),
         }
     )
     order = means.sort_values(ascending=False).index
     return figures.table(table.loc[order].fillna("–").rename(index=spelled), caption=caption)
+
+
+def pools(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
+    """Show how ``outlier`` fares against the best of its rivals on several pools.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves of one data set: ``pool, model, strategy, seed, n_labeled, n_foreign,
+        test_accuracy``; ``margin`` among the strategies.
+    metric : str
+        In :data:`alod.evaluation.METRICS`.
+    caption : str
+        What is seen, n and units.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each pool and classifier: labels spent on foreign images; the mean of the metric
+        in percent; the best rival, and its p-value, corrected by Holm's procedure over all rivals.
+
+    Examples
+    --------
+    >>> rows = evaluation.recorded("stress").query("strategy_params == '{}'")
+    >>> pools(rows).data.loc["20 % foreign, LeNet5", "the best rival"].partition(" ")[0]
+    'dbal'
+    """
+    setting = ("pool", "model")
+    areas = evaluation.areas(curves, metric, setting=setting)
+    means = 100 * areas.groupby([*setting, "strategy"], sort=False)[metric].mean()
+    tests = evaluation.gains(curves, "outlier", metric, setting=setting)
+    order = [(pool, model) for pool in POOL_NAMES for model in ("lenet5", "cnn", "resnet18")]
+    rows = {}
+    for pool, model in order:
+        own = tests[(tests["pool"] == pool) & (tests["model"] == model)]
+        if own.empty:
+            continue
+        here = curves[(curves["pool"] == pool) & (curves["model"] == model)]
+        end = here[here["n_labeled"] == here["n_labeled"].max()]
+        foreign = end.groupby("strategy")["n_foreign"].mean()
+        best = own.iloc[0]
+        rival = best["strategy"]
+        rows[f"{POOL_NAMES[pool]}, {spelled(model)}"] = {
+            "foreign: outlier": f"{foreign['outlier']:.0f}",
+            "margin": f"{foreign['margin']:.0f}",
+            "accuracy: outlier": f"{means[pool, model, 'outlier']:.1f}",
+            "the best rival": f"{spelled(rival)} {means[pool, model, rival]:.1f}",
+            "p": _p(best["p_holm"]),
+            "rivals behind": f"{_sure_behind(own)} of {len(own)}",
+            "seeds": best["n_seeds"],
+        }
+    return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
+
+
+def _sure_behind(tests: pd.DataFrame) -> int:
+    return int(((tests["mean_difference"] < 0) & (tests["p_holm"] < 0.05)).sum())
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}".lstrip("0")
 
 
 def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
@@ -646,279 +805,7 @@ def _s(count: int | str) -> str:
     return "s" if count in (1, "none") else ""
 
 
-# --- first sets and training modes ------------------------------------------------------------
-
-
-def first_sets(curves: pd.DataFrame) -> go.Figure:
-    """Draw the accuracy of classifiers that learned one first set, against its size.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy rows of one data set, classifier and kind of features, round 0 of each run:
-        ``dataset, initial, seed, n_labeled, test_accuracy``.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Its title says what the best method gains over random at the smallest size that all have.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("initial").query("round == 0 and dataset == 'mnist'")
-    >>> first_sets(rows[rows["features"] == "pixels"]).layout.meta["alt"].partition(":")[0]
-    'MNIST'
-    """
-    (dataset,) = curves["dataset"].unique()
-    methods = curves.groupby("n_labeled")["initial"].nunique()
-    n = methods[methods == methods.max()].index.min()
-    own = _over_random(curves[curves["n_labeled"] == n])
-    return figures.learning_curves(
-        curves,
-        by="initial",
-        title=f"{spelled(dataset)}: {n} labels chosen by {own.index[0]} are worth "
-        f"{_points(own.iloc[0])} random ones",
-    )
-
-
-def lasting(curves: pd.DataFrame) -> go.Figure:
-    """Draw the learning curves of runs that differ in their first set only.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves of one setting, with the same budgets: ``dataset, initial, seed, n_labeled,
-        test_accuracy``.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Its title says what the best first set gains over a random one at first and in the end.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("initial").query("rounds > 0 and dataset == 'mnist'")
-    >>> lasting(rows).layout.meta["alt"].partition(":")[0]
-    'MNIST'
-    """
-    (dataset,) = curves["dataset"].unique()
-    start, end = curves["n_labeled"].min(), curves["n_labeled"].max()
-    at_first, at_last = (_over_random(curves[curves["n_labeled"] == n]) for n in (start, end))
-    best = at_first.index[0]
-    return figures.learning_curves(
-        curves,
-        by="initial",
-        title=f"{spelled(dataset)}: what {best} gains shrinks from {at_first[best]:.1f} points "
-        f"at {start} labels to {at_last[best]:.1f} at {end}"
-        if at_last[best] < at_first[best]
-        else f"{spelled(dataset)}: what {best} gains grows from {at_first[best]:.1f} points at "
-        f"{start} labels to {at_last[best]:.1f} at {end}",
-    )
-
-
-def standing_for(curves: pd.DataFrame) -> go.Figure:
-    """Draw how well first sets of one size stand for the pool.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy rows of one data set and size, round 0 of each run: ``dataset, initial, seed,
-        n_labeled, mmd2_percentile, energy_percentile``; means over seeds are drawn.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Its title says how many methods match the pool better than random sets do.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
-    >>> rows = rows[(rows["dataset"] == "mnist") & (rows["features"] == "pixels")]
-    >>> standing_for(rows).layout.meta["alt"].partition(":")[0]
-    'MNIST, 20 labels'
-    """
-    (dataset,), (n,) = curves["dataset"].unique(), curves["n_labeled"].unique()
-    names = {"mmd2_percentile": "MMD²", "energy_percentile": "energy distance"}
-    means = curves.groupby("initial", sort=False)[list(names)].mean().rename(columns=names)
-    chosen = means.drop("random", errors="ignore")
-    closer = int((chosen < 50).all(axis=1).sum())
-    seeds = curves["seed"].nunique()
-    return figures.distribution_match(
-        means.reset_index().melt("initial", var_name="measure", value_name="percentile"),
-        title=f"{spelled(dataset)}, {n} labels: {closer} of {len(chosen)} methods match "
-        "the pool better than random",
-        note="One seed." if seeds == 1 else f"Mean of {seeds} seeds.",
-    )
-
-
-def by_features(curves: pd.DataFrame, caption: str = "") -> Styler:
-    """Show the accuracy after first sets of one size by method and kind of features.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy rows of one data set and size, round 0 of each run: ``initial, features, seed,
-        test_accuracy``.
-    caption : str
-        What is seen, n and units.
-
-    Returns
-    -------
-    pandas.io.formats.style.Styler
-        Percent, mean over the seeds that every kind has; ``random`` looks at no features.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("initial").query("round == 0 and n_labeled == 20")
-    >>> by_features(rows[rows["dataset"] == "mnist"]).data.loc["random", "self supervised"]
-    '–'
-    """
-    kinds = curves.groupby("seed")["features"].nunique()
-    paired = curves[curves["seed"].isin(kinds.index[kinds == kinds.max()])]
-    means = paired.pivot_table(
-        index="initial", columns="features", values="test_accuracy", sort=False
-    )
-    told = (100 * means).map("{:.1f}".format).where(means.notna(), "–")
-    return figures.table(told.rename(columns=spelled), caption=caption)
-
-
-def training_modes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
-    """Draw the learning curves of training modes in one setting.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves of one setting: ``dataset, model, training_mode, seed, n_labeled,
-        test_accuracy``.
-    metric : str
-        In :data:`alod.evaluation.METRICS`; sums up a curve.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Its title says which mode is best, by how much, and over which.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
-    >>> training_modes(rows).layout.meta["alt"].partition(":")[0]
-    'MNIST'
-    """
-    (dataset,) = curves["dataset"].unique()
-    areas = evaluation.areas(curves, metric, compare="training_mode")
-    order = 100 * areas.groupby("training_mode")[metric].mean().sort_values(ascending=False)
-    return figures.learning_curves(
-        curves,
-        by="training_mode",
-        title=f"{spelled(dataset)}: {spelled(order.index[0])} leads, "
-        f"{order.iloc[0] - order.iloc[-1]:.1f} points above {spelled(order.index[-1])}",
-    )
-
-
-def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
-    """Show what a round changes, by training mode.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves of one setting, of runs with ``diagnose=True``: ``training_mode, seed,
-        n_labeled, test_accuracy, agreement, lost, forgotten, same_scores``.
-    caption : str
-        What is seen, n and units.
-
-    Returns
-    -------
-    pandas.io.formats.style.Styler
-        In percent, means over seeds, and over rounds but for the final accuracy; the best first.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
-    >>> sorted(changes(rows).data.index)
-    ['scratch', 'shrink perturb', 'warm']
-    """
-    shares = ["agreement", "lost", "forgotten", "same_scores"]
-    end = curves[curves["n_labeled"] == curves["n_labeled"].max()]
-    table = (
-        end.groupby("training_mode")[["test_accuracy"]]
-        .mean()
-        .join(curves.groupby("training_mode")[shares].mean())
-    )
-    names = (
-        "final accuracy",
-        "same answer",
-        "right before, wrong now",
-        "labeled ones forgotten",
-        "scores alike",
-    )
-    told = (100 * table).sort_values("test_accuracy", ascending=False)
-    return figures.table(
-        told.set_axis(names, axis=1).map("{:.2f}".format).rename(index=spelled), caption=caption
-    )
-
-
-def for_free(curves: pd.DataFrame) -> go.Figure:
-    """Draw what it gives to learn the pool's inliers beside the labels, in one setting.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves of one setting: ``dataset, model, inlier_passes, seed, n_labeled,
-        test_accuracy``; 0 passes and one other number.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Its title says by how much the accuracy differs with the fewest labels and with the most.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("few_labels").query("model == 'lenet5'")
-    >>> fig = for_free(rows[rows["dataset"] == "mnist"])
-    >>> [trace.name for trace in fig.data if trace.name]
-    ['labels only', 'labels and inliers']
-    """
-    (dataset,) = curves["dataset"].unique()
-    names = np.where(curves["inlier_passes"] > 0, "labels and inliers", "labels only")
-    named = curves.assign(learned=names).sort_values("inlier_passes", kind="stable")
-    mean = named.pivot_table(index="n_labeled", columns="learned", values="test_accuracy")
-    gain = 100 * (mean["labels and inliers"] - mean["labels only"])
-    (few, first), (many, last) = gain.iloc[[0, -1]].items()
-    verb, again = ("give" if points >= 0 else "cost" for points in (first, last))
-    told = f"{verb} {abs(first):.1f} points with {few:,} labels, "
-    told += f"{'' if again == verb else again + ' '}{abs(last):.1f} with {many:,}"
-    return figures.learning_curves(named, by="learned", title=f"{spelled(dataset)}: inliers {told}")
-
-
-def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
-    """Show how many inliers there are by labels, and how many of their classes are wrong.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves of one setting, of runs with inliers: ``n_labeled, n_inliers, inlier_error``.
-    caption : str
-        What is seen, n and units.
-
-    Returns
-    -------
-    pandas.io.formats.style.Styler
-        Means over seeds, a row for each budget.
-
-    Examples
-    --------
-    >>> rows = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'lenet5'")
-    >>> list(inlier_errors(rows.query("inlier_passes > 0")).data)
-    ['inliers', 'of these wrong, %']
-    """
-    means = curves.groupby("n_labeled")[["n_inliers", "inlier_error"]].mean()
-    told = {
-        "inliers": means["n_inliers"].map("{:,.0f}".format),
-        "of these wrong, %": (100 * means["inlier_error"]).map("{:.1f}".format),
-    }
-    table = pd.DataFrame(told)
-    table.index = [f"{n:,} labels" for n in table.index]
-    return figures.table(table, caption=caption)
+# --- what all of them need -----------------------------------------------------------------------
 
 
 def how_sure(curves: pd.DataFrame) -> str:
@@ -943,13 +830,3 @@ def how_sure(curves: pd.DataFrame) -> str:
     told = f"Recorded with {n} seed{'s' if n > 1 else ''}"
     few = ": enough to see large differences, too few to believe small ones" if n < 5 else ""
     return f"*{told}{few}.*"
-
-
-def _over_random(rows: pd.DataFrame) -> pd.Series:
-    """Return the points of accuracy that each method gains over random, the best first."""
-    means = 100 * rows.groupby("initial")["test_accuracy"].mean()
-    return (means - means["random"]).drop("random").sort_values(ascending=False)
-
-
-def _points(gain: float) -> str:
-    return f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than"

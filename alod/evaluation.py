@@ -431,19 +431,81 @@ def gains(
     results = []
     for _, of_setting in table.groupby(list(setting), sort=False, observed=True):
         scores = of_setting.pivot_table(index="seed", columns=compare, values=metric, observed=True)
-        values = of_setting[list(setting)].iloc[0].to_dict()
-        where = " ".join(map(str, values.values()))
-        if reference not in scores:
-            raise AlodError(f"no runs of {reference} in {where}: run it or take another reference")
-        rows = []
-        for name in scores.columns.drop(reference):
-            pair = scores[[name, reference]].dropna()
-            _check_paired(pair, where)
-            rows.append(values | {compare: name} | _paired_test(pair, name, reference))
-        found = pd.DataFrame(rows).drop(columns=["first", "second"])
-        found["p_holm"] = holm(found["p_value"])
-        results.append(found.sort_values("mean_difference", ascending=False, kind="stable"))
+        values = of_setting[list(setting)].iloc[0]
+        found = _over_reference(scores, reference, " ".join(map(str, values)))
+        found = found.rename_axis(compare).reset_index()
+        for place, name in enumerate(setting):
+            found.insert(place, name, values[name])
+        results.append(found)
     return pd.concat(results, ignore_index=True)
+
+
+def overall_gains(
+    curves: pd.DataFrame,
+    reference: str = "random",
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Sequence[str] = SETTING,
+) -> pd.DataFrame:
+    """Measure what each strategy gains over one of them in the mean over settings, paired by seed.
+
+    A seed is one observation: its differences are averaged over the settings before they are
+    tested, so that no setting counts as evidence of its own.
+
+    Parameters
+    ----------
+    curves, reference, metric, compare, setting
+        As in `gains`. A strategy is compared on the seeds that it and the reference have in every
+        setting; one that is missing in a setting is left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per strategy but the reference, best first: the columns of `gains` without those in
+        `setting`, and ``n_settings``.
+
+    Raises
+    ------
+    AlodError
+        If the reference is missing in a setting or shares fewer than two seeds with another.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [
+    ...     (dataset, "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+    ...     for dataset in ("mnist", "fashion_mnist")
+    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+    ...     for seed in (0, 1, 2)
+    ...     for n, accuracy in zip((50, 100), ends)
+    ... ]
+    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+    >>> row = overall_gains(pd.DataFrame(rows, columns=names)).iloc[0]
+    >>> row["strategy"], round(float(row["mean_difference"]), 2), row["n_settings"]
+    ('outlier', 0.05, 2)
+    """
+    table = areas(curves, metric, compare, setting)
+    n_settings = len(table[list(setting)].drop_duplicates())
+    runs = table.groupby([compare, "seed"], observed=True)[metric].agg(["mean", "count"])
+    everywhere = runs[runs["count"] == n_settings].pivot_table(
+        index="seed", columns=compare, values="mean", observed=True
+    )
+    found = _over_reference(everywhere, reference, f"{n_settings} settings")
+    return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
+
+
+def _over_reference(scores: pd.DataFrame, reference: str, where: str) -> pd.DataFrame:
+    """Test every column of seeds × strategies against one of them; the best first."""
+    if reference not in scores:
+        raise AlodError(f"no runs of {reference} in {where}: run it or take another reference")
+    rows = {}
+    for name in scores.columns.drop(reference):
+        pair = scores[[name, reference]].dropna()
+        _check_paired(pair, where)
+        rows[name] = _paired_test(pair, name, reference)
+    found = pd.DataFrame.from_dict(rows, orient="index").drop(columns=["first", "second"])
+    found["p_holm"] = holm(found["p_value"])
+    return found.sort_values("mean_difference", ascending=False, kind="stable")
 
 
 def common_seeds(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import alod
-from alod import comparisons, evaluation
+from alod import comparisons, evaluation, lessons
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +186,14 @@ def test_labels_are_held_beside_the_originals():
             "test_accuracy": [0.8, 0.95, 0.985, 0.8, 0.95, 0.98],
         }
     )
-    (row,) = comparisons.beside_original(curves).data.to_dict("records")
+    full = curves.query("n_labeled == 400").assign(n_labeled=60_000)
+    (row,) = comparisons.beside_original(curves, full).data.to_dict("records")
     # Reported: LeNet5 reaches .8979 with 2,000 labels, .9831 with all.
     assert row["the original"] == "89.8% with 2,000" and row["with all labels"] == "98.3%"
     assert row["labels for as much"] == f"{20 + 60 * (0.8979 - 0.8) / 0.15:.0f}"
     assert row["labels for that"] == "not reached (1 of 2 seeds)"
-    assert row["at the end"] == "98.2 ± 0.4 % with 400"
+    assert row["ours at the end"] == "98.2 ± 0.4 % with 400"
+    assert row["ours with all labels"] == "98.2 ± 0.4 %"
 
 
 def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
@@ -205,9 +207,9 @@ def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
     ]
     names = "dataset model inlier_passes seed n_labeled test_accuracy n_inliers inlier_error"
     curves = pd.DataFrame(rows, columns=names.split())
-    told = title(comparisons.for_free(curves))
+    told = title(lessons.for_free(curves))
     assert told == ("MNIST: inliers cost 10.0 points with 50 labels, give 5.0 with 1,000")
-    table = comparisons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
+    table = lessons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
     assert table.loc["50 labels"].tolist() == ["150", "30.0"]
     assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0"]
 
@@ -238,20 +240,20 @@ def first_set_rows():
 def test_titles_of_first_sets_say_what_they_gain_over_random():
     rows = first_set_rows()
     assert "20 labels chosen by kmeans are worth 10.0 points more than" in title(
-        comparisons.first_sets(rows)
+        lessons.first_sets(rows)
     )
-    assert "10.0 points" in title(comparisons.lasting(rows))
+    assert "10.0 points" in title(lessons.lasting(rows))
     few = rows[rows["n_labeled"] == 20]
-    assert "20 labels: 1 of 2 methods" in title(comparisons.standing_for(few))
+    assert "20 labels: 1 of 2 methods" in title(lessons.standing_for(few))
     # What a method lacks at one size is not taken for its gain.
     lacking = rows[(rows["initial"] != "kcenter") | (rows["n_labeled"] == 50)]
-    assert "50 labels chosen" in title(comparisons.first_sets(lacking))
+    assert "50 labels chosen" in title(lessons.first_sets(lacking))
 
 
 def test_accuracy_by_features_leaves_blank_what_did_not_run():
     rows = first_set_rows().query("n_labeled == 20")
     other = rows[rows["initial"] == "kmeans"].assign(features="random_conv")
-    html = comparisons.by_features(pd.concat([rows, other]), "Seen.").to_html()
+    html = lessons.by_features(pd.concat([rows, other]), "Seen.").to_html()
     assert "random conv" in html and "62.5" in html and "–" in html
 
 
@@ -274,10 +276,8 @@ def test_training_modes_are_told_with_what_a_round_changes():
         for n in (20, 50)
     ]
     curves = pd.DataFrame(rows)
-    assert "MNIST: warm leads, 5.0 points above scratch" in title(
-        comparisons.training_modes(curves)
-    )
-    html = comparisons.changes(curves, "Seen.").to_html()
+    assert "MNIST: warm leads, 5.0 points above scratch" in title(lessons.training_modes(curves))
+    html = lessons.changes(curves, "Seen.").to_html()
     assert html.index("warm") < html.index("scratch") and "90.00" in html
 
 
@@ -308,6 +308,119 @@ def test_levers_are_measured_against_the_default():
     assert title(fig) == "MNIST: of 2 changes to outlier, 1 loses measurably and 1 gains"
     assert [trace.name for trace in fig.data] == ["not per class", "focus 0"]
     assert [round(trace.x[0]) for trace in fig.data] == [2, -10]
+
+
+def test_the_mean_over_settings_counts_who_is_behind_and_ahead():
+    ahead, behind = race_curves(lead=0.03), race_curves(lead=-0.01)
+    two = pd.concat([ahead, behind.assign(dataset="fashion_mnist")])
+    assert title(comparisons.overall(two)) == (
+        "Mean of 2 settings: of 4 rivals of outlier, 3 are measurably behind it and none ahead"
+    )  # margin and outlier: .01 against the mean of .03 and -.01
+    fig = comparisons.overall(ahead, reference="margin")
+    assert "3 are measurably behind it and 1 ahead" in title(fig)
+
+
+def test_gains_by_batch_size_are_starred_where_sure():
+    small = race_curves().assign(n_query=10)
+    large = race_curves(lead=0.0001).assign(n_query=100)
+    table = comparisons.by_batch(pd.concat([small, large]), caption="Seen.").data
+    assert list(table) == ["10 at once, to 200", "100 at once, to 200"]
+    assert list(table.index[:2]) == ["outlier", "margin"]
+    assert table.loc["outlier"].tolist() == ["+3.0 *", "+0.0"]
+    assert all(told.endswith(" *") for told in table.loc["original meant"])
+
+
+def test_pools_are_told_with_the_best_rival():
+    def on(pool, lead, **columns):
+        return race_curves(lead).assign(pool=pool, **columns)
+
+    won = on("foreign_20", 0.03)
+    won["n_foreign"] = np.where(won["strategy"] == "outlier", 7, 90)
+    table = comparisons.pools(pd.concat([on("long_tail", 0.0, n_foreign=0), won])).data
+    assert list(table.index) == ["20 % foreign, LeNet5", "long tail, LeNet5"]
+    first, second = table.to_dict("records")
+    assert (first["foreign: outlier"], first["margin"]) == ("7", "90")
+    assert first["the best rival"].startswith("margin ") and first["rivals behind"] == "4 of 4"
+    areas = evaluation.areas(won).groupby("strategy")["auc"].mean()
+    assert first["accuracy: outlier"] == f"{100 * areas['outlier']:.1f}"
+    assert second["rivals behind"] == "2 of 4"
+
+
+def recipe_rows():
+    changes = {"steps": 600, "augment": "none"}
+    default = {"steps": 300, "learning_rate": 0.003, "batch_size": 64, "augment": "auto"}
+    gains = {None: 0.0, "steps": 0.02, "augment": -0.1}
+    return pd.DataFrame(
+        [
+            default
+            | ({changed: changes[changed]} if changed else {})
+            | {"dataset": "mnist", "model": "cnn", "seed": seed, "n_labeled": n}
+            | {"test_accuracy": 0.8 + gain * (1 + seed / 1000) + seed / 100}
+            for changed, gain in gains.items()
+            for seed in range(3)
+            for n in (20, 50)
+        ]
+    )
+
+
+def test_the_recipe_is_measured_against_its_default():
+    fig = lessons.recipe(recipe_rows())
+    assert title(fig) == (
+        "MNIST, CNN: undistorted images cost 10.0 points, twice the steps give 2.0"
+    )
+    assert [trace.name for trace in fig.data] == ["600 steps", "distorted: none"]
+
+
+def test_what_inliers_change_is_told_for_every_strategy():
+    rows = [
+        {
+            "strategy": strategy,
+            "inlier_passes": passes,
+            "seed": seed,
+            "n_labeled": n,
+            "test_accuracy": 0.7 + n / 1000 + passes / 20 + seed / 100,
+            "calibration_error": 0.02 - passes / 200,
+            "same_scores": np.nan if n == 20 else 0.4,
+        }
+        for strategy in ("outlier", "random")
+        for passes in (0, 2)
+        for seed in (0, 1)
+        for n in (20, 80)
+    ]
+    table = lessons.offered(pd.DataFrame(rows), "Seen.").data
+    assert list(table) == ["20 labels", "80 labels", "calibration error", "scores alike"]
+    assert table.loc["outlier"].tolist() == [
+        "72.5 → 82.5",
+        "78.5 → 88.5",
+        "2.0 → 1.0",
+        "40.0 → 40.0",
+    ]
+
+
+def test_stopping_is_told_by_labels_and_what_was_left_to_gain():
+    kappas = {0: [np.nan, 0.9, 0.99, 0.991, 0.992, 0.995], 1: [np.nan, 0.9, 0.9, 0.9, 0.9, 0.9]}
+    runs = pd.DataFrame(
+        [
+            {
+                "dataset": "mnist",
+                "seed": seed,
+                "n_labeled": 50 * (i + 1),
+                "test_accuracy": 0.8 + 0.02 * i,
+                "kappa": kappa,
+            }
+            for seed, own in kappas.items()
+            for i, kappa in enumerate(own)
+        ]
+    )
+    row = lessons.when_to_stop(runs, "Seen.").data.loc["MNIST"]
+    assert row["runs that stop"] == "1 of 2"
+    assert (row["with labels"], row["accuracy there"]) == ("250 labels", "88.0 %")
+    assert (row["at the end"], row["still to gain"]) == ("90.0 % with 300", "2.0 points")
+    fig = lessons.stability(runs)
+    assert title(fig) == "Predictions become stable in 1 of 2 runs, with 250 labels"
+    never = runs[runs["seed"] == 1]
+    assert lessons.when_to_stop(never).data.loc["MNIST", "with labels"] == "–"
+    assert "no budget reached" in title(lessons.stability(never))
 
 
 def test_what_the_front_pages_say_of_foreign_images_is_recorded():

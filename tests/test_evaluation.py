@@ -14,6 +14,7 @@ from alod.evaluation import (
     gains,
     holm,
     labels_to_target,
+    overall_gains,
     published_curves,
     rank_strategies,
     summarize,
@@ -175,6 +176,22 @@ def test_gains_equal_a_t_test_on_the_seeds_that_both_have():
     assert own["p_value"] == pytest.approx(expected.pvalue)
     assert (own["low"], own["high"]) == (pytest.approx(low), pytest.approx(high))
     assert found["p_holm"].tolist() == pytest.approx(holm(found["p_value"]).tolist())
+
+
+def test_overall_gains_are_one_observation_a_seed():
+    curves = make_curves(seeds=range(6), models=("lenet5", "cnn"))
+    curves = curves[(curves["strategy"] != "margin") | (curves["seed"] < 4)]
+    found = overall_gains(curves).set_index("strategy")
+    scores = areas(curves).groupby(["strategy", "seed"])["auc"].mean()
+    expected = stats.ttest_1samp((scores["margin"] - scores["random"]).dropna(), 0)
+    own = found.loc["margin"]
+    assert own["p_value"] == pytest.approx(expected.pvalue)
+    assert (own["n_seeds"], own["n_settings"]) == (4, 2)
+    # What is missing in a setting does not count.
+    partly = curves[(curves["model"] == "cnn") | (curves["strategy"] != "margin")]
+    assert "margin" not in set(overall_gains(partly)["strategy"])
+    with pytest.raises(AlodError, match="no runs of badge in 2 settings"):
+        overall_gains(curves, "badge")
 
 
 def test_seeds_in_common_leave_out_what_is_not_paired():
