@@ -481,7 +481,7 @@ def overall_gains(
     ... ]
     >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
     >>> row = overall_gains(pd.DataFrame(rows, columns=names)).iloc[0]
-    >>> row["strategy"], round(float(row["mean_difference"]), 2), row["n_settings"]
+    >>> row["strategy"], round(float(row["mean_difference"]), 2), int(row["n_settings"])
     ('outlier', 0.05, 2)
     """
     table = areas(curves, metric, compare, setting)
