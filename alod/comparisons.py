@@ -21,7 +21,7 @@ POOL_NAMES = {
     "foreign_20": "20 % foreign",
     "foreign_40": "40 % foreign",
     "foreign_hard_20": "20 % broken",
-    "duplicates": "all three times",
+    "duplicates": "three copies each",
     "long_tail": "long tail",
 }
 

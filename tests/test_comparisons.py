@@ -431,3 +431,24 @@ def test_what_the_front_pages_say_of_foreign_images_is_recorded():
     assert (tests["mean_difference"] < 0).all() and (tests["p_holm"] < 0.05).all()
     end = messy[messy["n_labeled"] == 1000].groupby("strategy")["n_foreign"].mean()
     assert 9 < end["margin"] / end["outlier"] < 11
+
+
+def test_what_the_front_pages_say_of_all_settings_is_recorded():
+    recorded = evaluation.recorded("strategies")
+    rivals = "uherding maxherding dbal margin badge bald random".split()
+    own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
+    ranks = comparisons.ranks(own).data
+    assert ranks.index[0] == "outlier" and len(ranks) == 8
+    ten = own[own["model"] != "resnet18"]
+    tests = evaluation.overall_gains(ten, "outlier").set_index("strategy")
+    assert tests["n_settings"].eq(4).all() and tests["n_seeds"].eq(10).all()
+    behind = tests[(tests["mean_difference"] < 0) & (tests["p_holm"] < 0.05)]
+    assert set(behind.index) == set(rivals) - {"uherding"}
+    assert tests.loc["uherding", "p_holm"] > 0.05
+    few = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'cnn'")
+    reported = evaluation.PUBLISHED_FULL_SET["mnist", "cnn"]
+    assert few[few["n_labeled"] == 500]["test_accuracy"].mean() >= reported
+    stressed = evaluation.recorded("stress").query("strategy_params == '{}'")
+    foreign = comparisons.pools(stressed).data.query("index != 'long tail, LeNet5'")
+    best = foreign["the best rival"].str.split().str[-1].astype(float)
+    assert (foreign["accuracy: outlier"].astype(float) > best).all() and len(foreign) == 6
