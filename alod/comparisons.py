@@ -61,7 +61,7 @@ def share_of_full_set(
     return figures.accuracy_against_share(
         curves,
         n_pool=n_images,
-        baseline={spelled(name): level for name, level in ceilings.items()},
+        baseline=dict(ceilings),
         title=f"{spelled(dataset)}: the {spelled(model)} has "
         f"{reached[model] / ceilings[model]:.0%} of its full-set accuracy with "
         f"{curves['n_labeled'].max() / n_images:.1%} of the labels",
@@ -158,9 +158,7 @@ def beside_published(
         curves,
         by="model",
         published=published,
-        baseline=None
-        if ceilings is None
-        else {spelled(name): level for name, level in ceilings.items()},
+        baseline=None if ceilings is None else dict(ceilings),
         title=f"{spelled(dataset)}: our {spelled(model)} has {ours.iloc[-1]:.1%} at "
         f"{ours.index[-1]:,} labels; reported for the original {early['test_accuracy']:.1%} at "
         f"{early['n_labeled']:,} and {late['test_accuracy']:.1%} at {late['n_labeled']:,}",

@@ -40,6 +40,10 @@ def test_the_published_curve_is_cited_as_reported():
     title = fig.layout.title.text.replace("<br>", " ")
     assert "our CNN has 90.0% at 150 labels" in title
     assert f"{published['test_accuracy'].iloc[0]:.1%} at 200 and" in title
+    fig = comparisons.beside_published(make_curves(), ceilings={"cnn": 0.99, "lenet5": 0.98})
+    drawn = {trace.name: trace for trace in fig.data}
+    level = drawn["CNN, all labels"]
+    assert set(level.y) == {0.99} and level.line.color == drawn["CNN"].line.color
 
 
 def test_the_table_of_costs_is_read_from_the_runs(run):
@@ -435,7 +439,7 @@ def test_what_the_front_pages_say_of_foreign_images_is_recorded():
 
 def test_what_the_front_pages_say_of_all_settings_is_recorded():
     recorded = evaluation.recorded("strategies")
-    rivals = "uherding maxherding dbal margin badge bald random".split()
+    rivals = ["uherding", "maxherding", "dbal", "margin", "badge", "bald", "random"]
     own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
     ranks = comparisons.ranks(own).data
     assert ranks.index[0] == "outlier" and len(ranks) == 8
