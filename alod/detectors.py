@@ -17,7 +17,7 @@ from torch import Tensor
 from alod import geometry
 from alod.errors import AlodError, check_count, check_name
 
-Contrast = Literal["ratio", "difference", "none"]
+Contrast = Literal["ratio", "none"]
 # PyOD's neighbor-based detectors work from 8 points; fewer leave most others degenerate.
 MIN_FIT = 8
 
@@ -348,11 +348,10 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     ----------
     scores_UC : numpy.ndarray
         float (U, C), outlier scores under each class's detector.
-    kind : {"ratio", "difference", "none"}
+    kind : {"ratio", "none"}
         ``ratio``: nearest over second nearest, in [0, 1], 1 for a point that is equally strange to
         its two best classes (scores that can be negative are first shifted so that the lowest of
-        all is 0). ``difference``: nearest minus second nearest, at most 0. ``none``: the score
-        under the nearest class.
+        all is 0). ``none``: the score under the nearest class.
 
     Returns
     -------
@@ -368,8 +367,6 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     if scores_UC.shape[1] == 1 or kind == "none":
         return scores_UC.min(axis=1)
     first, second = np.partition(scores_UC, 1, axis=1)[:, :2].T
-    if kind == "difference":
-        return first - second
     floor = min(0.0, float(scores_UC.min()))
     # Both 0 means a copy of a labeled image in two classes: as ambiguous as can be.
     return np.divide(first - floor, second - floor, out=np.ones_like(first), where=second > floor)

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from alod import detectors, geometry
-from alod.coreset import core_set
 from alod.detectors import Contrast, Detector
 from alod.errors import AlodError, check_count, check_name
 
@@ -448,7 +447,6 @@ def outlier(
     per_class: bool = True,
     contrast: Contrast = "ratio",
     focus: float = 8.0,
-    fit_on: Literal["labeled", "core"] = "labeled",
     two_sided: bool = True,
 ) -> Selection:
     """Ask for images that stand for many others which no class explains better than another.
@@ -475,14 +473,10 @@ def outlier(
         A name of :func:`alod.detectors.make`, or an unfitted detector.
     per_class : bool
         One detector per class; False fits a single one on everything, without contrast.
-    contrast : {"ratio", "difference", "none"}
+    contrast : {"ratio", "none"}
         See :func:`alod.detectors.contrast`. All but ``ratio`` are scaled to [0, 1].
     focus : float
         How much more an outlying image weighs, not negative; 0 covers the pool as it is.
-    fit_on : {"labeled", "core"}
-        Everything labeled, or its core set (:func:`alod.coreset.core_set`), for which labeled
-        images are classified by their nearest class mean. Classes too rare for the core set keep
-        all their images.
     two_sided : bool
         Leave out what looks foreign, see :func:`task_like`.
 
@@ -495,15 +489,11 @@ def outlier(
     seen = replace(view, pool_embeddings=view.pool_embeddings[kept])
     labeled = geometry.normalize(view.labeled_embeddings)
     pool = geometry.normalize(seen.pool_embeddings)
-    targets, reference = view.labeled_targets, labeled
     seed = int(rng.integers(2**32))
-    if fit_on == "core":
-        core = _core(labeled, targets, seed)
-        reference, targets = labeled[core], targets[core]
     if per_class:
-        scores_UC = detectors.class_scores(detector, reference, targets, pool, seed)
+        scores_UC = detectors.class_scores(detector, labeled, view.labeled_targets, pool, seed)
     else:
-        scores_UC = detectors.outlier_scores(detector, reference, pool, seed)[:, None]
+        scores_UC = detectors.outlier_scores(detector, labeled, pool, seed)[:, None]
     scores = detectors.contrast(scores_UC, contrast)
     per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
     power = focus * min(1.0, per_label / LABELS_PER_CLASS)
@@ -590,16 +580,6 @@ def _on_task(strategy: Strategy) -> Strategy:
         return kept[indices], scores
 
     return ask
-
-
-def _core(labeled: Tensor, targets: Tensor, seed: int) -> np.ndarray:
-    """Return the core set, with every image of the classes that it lacks."""
-    classes = targets.unique()
-    means = torch.stack([labeled[targets == c].mean(0) for c in classes])
-    predictions = classes[geometry.nearest(labeled, means)[1][:, 0]]
-    core = core_set(labeled, targets, predictions, seed=seed)
-    lacking = ~torch.isin(targets, targets[core]).cpu().numpy()
-    return np.union1d(core, np.flatnonzero(lacking))
 
 
 def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
