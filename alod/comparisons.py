@@ -416,8 +416,7 @@ def overall(curves: pd.DataFrame, metric: str = "auc", reference: str = "outlier
     'points above outlier'
     """
     table = evaluation.overall_gains(curves, reference, metric)
-    sure = table[table["p_holm"] < 0.05]["mean_difference"]
-    behind, ahead = ((sign * sure > 0).sum() or "none" for sign in (-1, 1))
+    behind, ahead = (count or "none" for count in _behind_and_ahead(table))
     title = (
         f"Mean of {table['n_settings'].iloc[0]} settings: of {len(table)} rivals of "
         f"{spelled(reference)}, {behind} {'is' if behind in (1, 'none') else 'are'} measurably "
@@ -750,14 +749,16 @@ def pools(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
             "accuracy: outlier": f"{means[pool, model, 'outlier']:.1f}",
             "the best rival": f"{spelled(rival)} {means[pool, model, rival]:.1f}",
             "p": _p(best["p_holm"]),
-            "rivals behind": f"{_sure_behind(own)} of {len(own)}",
+            "rivals behind": f"{_behind_and_ahead(own)[0]} of {len(own)}",
             "seeds": best["n_seeds"],
         }
     return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
 
 
-def _sure_behind(tests: pd.DataFrame) -> int:
-    return int(((tests["mean_difference"] < 0) & (tests["p_holm"] < 0.05)).sum())
+def _behind_and_ahead(tests: pd.DataFrame) -> tuple[int, int]:
+    """Count who is measurably behind the reference of some tests, and who ahead of it."""
+    sure = tests[tests["p_holm"] < 0.05]["mean_difference"]
+    return int((sure < 0).sum()), int((sure > 0).sum())
 
 
 def _p(value: float) -> str:
@@ -788,9 +789,8 @@ def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     (strategy,) = curves["strategy"].unique()
     names = variants(curves).str.removeprefix(f"{strategy}, ").replace(strategy, "the default")
     table = evaluation.gains(curves.assign(strategy=names), "the default", metric)
-    sure = table[table["p_holm"] < 0.05]["mean_difference"]
     (dataset,) = table["dataset"].unique()
-    worse, better = ((sign * sure > 0).sum() or "none" for sign in (-1, 1))
+    worse, better = (count or "none" for count in _behind_and_ahead(table))
     return figures.gains(
         table,
         title=f"{spelled(dataset)}: of {len(table)} changes to {strategy}, {worse} lose{_s(worse)} "
