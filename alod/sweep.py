@@ -493,11 +493,12 @@ def _setting_columns(table: pd.DataFrame) -> list[str]:
 
 def _told(run: Run) -> dict[str, Any]:
     """Return a run's config as it stands in a table's columns."""
-    config = asdict(run.config)
-    return {
-        name: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
-        for name, value in config.items()
-    }
+    return {name: _in_a_cell(value) for name, value in asdict(run.config).items()}
+
+
+def _in_a_cell(value: Any) -> Any:
+    """Return a field's value as a table holds it."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
@@ -573,11 +574,11 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
     (2, True)
     """
     path = Path(path)
+    if path.suffix != ".csv" or path.is_dir():
+        raise AlodError(f"{path}: expected the name of a .csv file; a .json is written beside it")
     adding = add and path.exists()
     there, source = _recorded(path) if adding else (pd.DataFrame(), {})
     table = _stack(runs, also=[*there.columns, *_newly_differing(there, source, runs)])
-    if path.suffix != ".csv" or path.is_dir():
-        raise AlodError(f"{path}: expected the name of a .csv file; a .json is written beside it")
     runs = sorted(runs, key=lambda run: run.config.seed)
     sources = [run.provenance for run in runs]
     origin: dict[str, Any] = {
@@ -643,9 +644,7 @@ def _added(
                 f"{path}: does not tell which of its runs have which {name} of {values}, but these "
                 "differ in it; write another file"
             )
-        value = values[0]
-        complex_value = isinstance(value, dict | list)
-        there[name] = json.dumps(value, sort_keys=True) if complex_value else value
+        there[name] = _in_a_cell(values[0])
     # What is measured may have become more since; the older runs have none of it.
     both = pd.concat([there, table], ignore_index=True)
     keys = [*_setting_columns(table), "seed", "round"]

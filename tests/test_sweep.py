@@ -454,6 +454,11 @@ def test_runs_are_not_added_twice(runs, tmp_path):
             sweep.record(sweep.find_runs([folder])[0], out, add=True)
 
 
+def test_only_a_csv_file_can_be_added_to(runs, tmp_path):
+    with pytest.raises(AlodError, match="expected the name of a .csv file"):
+        sweep.record(sweep.find_runs([runs])[0], tmp_path, add=True)
+
+
 @pytest.mark.parametrize("order", [("random", "outlier"), ("outlier", "random")])
 def test_what_is_alike_in_each_part_is_told_where_the_parts_differ(runs, tmp_path, order):
     at_once, later = tmp_path / "at_once.csv", tmp_path / "later.csv"
