@@ -47,6 +47,7 @@ HELP = {
     "steps": "Gradient steps in each round.",
     "batch_size": "Images in each step.",
     "learning_rate": "Peak learning rate.",
+    "min_epochs": "Passes over the labels that a round takes at least, whatever the steps.",
     "inlier_passes": "Passes in each round that learn inliers with their predicted class.",
     "augment": "Distortions: auto, none, digits or clothing.",
     "seed": "Everything random depends on it.",

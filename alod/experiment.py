@@ -67,6 +67,9 @@ class ExperimentConfig:
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.
+    min_epochs : int
+        Passes over the labeled images that a round takes at least, with more steps than `steps` if
+        need be.
     inlier_passes : int
         Passes in each round in which inliers of the pool are learned with the class predicted for
         them (:meth:`alod.learner.ActiveLearner.inliers`); they cost no label.
@@ -110,6 +113,7 @@ class ExperimentConfig:
     keep_embeddings: bool = False
     features: str = _later("pixels")
     diagnose: bool = _later(False)
+    min_epochs: int = _later(0)
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)
@@ -127,6 +131,7 @@ class ExperimentConfig:
             check_count(name, getattr(self, name), low)
         check_count("n_query", self.n_query, 0 if self.budgets else 1)
         check_count("rounds", self.rounds, 0)
+        check_count("min_epochs", self.min_epochs, 0)
         check_count("inlier_passes", self.inlier_passes, 0)
         check_count("seed", self.seed, 0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate <= 1:
@@ -178,6 +183,7 @@ class ExperimentConfig:
             n_query=max(1, self.n_query),
             rounds=0,
             budgets=[],
+            min_epochs=0,
             inlier_passes=0,
             steps=steps,
         )
@@ -499,6 +505,7 @@ def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         augment=data.augment if config.augment == "auto" else config.augment,
+        min_epochs=config.min_epochs,
         inlier_passes=config.inlier_passes,
         seed=config.seed,
         device=config.device,

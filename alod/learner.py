@@ -66,6 +66,8 @@ class ActiveLearner:
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
+    min_epochs : int
+        More steps than `steps` where it takes them to see every labeled image so many times.
     inlier_passes : int
         Passes of as many steps after each fit in which the pool's :meth:`inliers` are learned with
         the class predicted for them; 0 for none. The next fit sets out from before them.
@@ -106,6 +108,7 @@ class ActiveLearner:
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         augment: str | None = None,
+        min_epochs: int = 0,
         inlier_passes: int = 0,
         seed: int = 0,
         device: str = "auto",
@@ -120,6 +123,7 @@ class ActiveLearner:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "augment": augment,
+            "min_epochs": min_epochs,
             "inlier_passes": inlier_passes,
             "seed": seed,
         }
@@ -127,6 +131,7 @@ class ActiveLearner:
         check_count("seed", seed, 0)
         check_count("steps", steps, 1)
         check_count("batch_size", batch_size, 2)
+        check_count("min_epochs", min_epochs, 0)
         check_count("inlier_passes", inlier_passes, 0)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
@@ -419,17 +424,19 @@ class ActiveLearner:
         number: int = 0,
     ) -> None:
         settings = self._settings
+        passing = settings["min_epochs"] * len(labeled) // settings["batch_size"]
+        steps = max(settings["steps"], passing)
         more = None
         if found is not None:
             # More than are seen would only be read from the disk.
-            seen = settings["steps"] * settings["batch_size"] * training.INLIERS_A_LABEL
+            seen = steps * settings["batch_size"] * training.INLIERS_A_LABEL
             rows = geometry.sample(len(found.indices), seen, self._rng(f"inliers{number}"))
             more = training.as_tensor(self.images[found.indices[rows]])
         training.fit(
             model,
             training.as_tensor(self.images[labeled]),
             torch.as_tensor(self.answers[labeled]),
-            steps=settings["steps"],
+            steps=steps,
             batch_size=settings["batch_size"],
             learning_rate=settings["learning_rate"],
             augment=settings["augment"],

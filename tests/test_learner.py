@@ -218,6 +218,19 @@ def test_order_of_calls_is_told(learner, mini):
         learner.query(10)
 
 
+def test_a_round_takes_at_least_min_epochs_over_its_labels(mini, monkeypatch):
+    oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
+    taken = []
+    monkeypatch.setattr(
+        alod.training, "fit", lambda model, images, targets, *, steps, **_: taken.append(steps)
+    )
+    settings = {"steps": 5, "batch_size": 10, "min_epochs": 2, "inlier_passes": 1}
+    learner = alod.ActiveLearner(mini.images, 10, "lenet5", "random", **settings)
+    for k in (20, 30):
+        learner.step(k, oracle)
+    assert taken == [5, 5, 10, 10]  # two passes over 20 are fewer steps than 5, over 50 more
+
+
 def test_inliers_are_learned_with_their_predicted_class_and_cost_no_label(mini):
     oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
     plain, more = (
