@@ -9,6 +9,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from alod.errors import AlodError, check_count, check_name
@@ -220,7 +221,12 @@ def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
         if method == "umap":
             from umap import UMAP
 
-            coordinates = UMAP(random_state=seed, **parameters).fit_transform(matrix)
+            threads = torch.get_num_threads()
+            try:
+                coordinates = UMAP(random_state=seed, **parameters).fit_transform(matrix)
+            finally:
+                # Numba sets them for the whole process, and other threads sum in another order.
+                torch.set_num_threads(threads)
         else:
             from sklearn.manifold import TSNE
 

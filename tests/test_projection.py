@@ -1,8 +1,10 @@
 import json
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+import torch
 
 import alod
 from alod import AlodError, evaluation
@@ -26,6 +28,16 @@ def share_of_neighbors_in_own_blob(coordinates, owner, k=5):
 
 
 # The one UMAP test: it takes its time to compile.
+def test_umap_leaves_torch_its_number_of_threads(blobs):
+    before = torch.get_num_threads()
+    torch.set_num_threads(numba.config.NUMBA_NUM_THREADS + 1)
+    try:
+        project(blobs[0], "umap")
+        assert torch.get_num_threads() == numba.config.NUMBA_NUM_THREADS + 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_umap_keeps_neighborhoods_quietly_and_repeats_itself(blobs, capfd, recwarn):
     embeddings, owner = blobs
     coordinates = project(embeddings, "umap", seed=1)
