@@ -190,10 +190,7 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     """
     published = evaluation.published_curves()
     rows = []
-    settings = curves[list(evaluation.SETTING)].drop_duplicates().to_numpy()
-    known = (list(figures.DATASET_NAMES), list(figures.MODEL_NAMES))
-    in_order = sorted(settings, key=lambda pair: (known[0].index(pair[0]), known[1].index(pair[1])))
-    for dataset, model in in_order:
+    for dataset, model in _in_order(curves):
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
         best = theirs.loc[theirs["test_accuracy"].idxmax()]
@@ -218,6 +215,60 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
         f"standard deviation; seeds: {seeds}. The original's figures as reported."
     )
     return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
+
+
+def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") -> Styler:
+    """Show what share of labels and of full-set accuracy recorded runs end with, and their time.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Tidy curves: ``dataset, model, seed, n_labeled, test_accuracy, fit_seconds, infer_seconds,
+        query_seconds``, a row for each round.
+    full : DataFrame
+        Such rows of runs that learned all labels.
+    caption : str
+        What is seen; on which machine the seconds were taken.
+
+    Returns
+    -------
+    pandas.io.formats.style.Styler
+        A row for each setting. Seconds are medians over seeds, all of a round's work together.
+
+    Examples
+    --------
+    >>> curves = evaluation.recorded("few_labels").query("inlier_passes > 0")
+    >>> what_it_took(curves, evaluation.recorded("full_set")).data["of all labels"].iloc[0]
+    '0.8 %'
+    """
+    seconds = curves[["fit_seconds", "infer_seconds", "query_seconds"]].sum(axis=1)
+    rows = []
+    for dataset, model in _in_order(curves):
+        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+        all_labels = full[(full["dataset"] == dataset) & (full["model"] == model)]
+        n = own["n_labeled"].max()
+        reached = own.loc[own["n_labeled"] == n, "test_accuracy"].mean()
+        level = all_labels["test_accuracy"].mean()
+        of_runs = seconds[own.index].groupby(own["seed"])
+        rows.append(
+            {
+                "": f"{spelled(dataset)}, {spelled(model)}",
+                "labels": f"{n:,}",
+                "of all labels": f"{100 * n / all_labels['n_labeled'].max():.1f} %",
+                "of full-set accuracy": f"{100 * reached / level:.1f} %",
+                "rounds": of_runs.size().max(),
+                "seconds a round": f"{of_runs.mean().median():.0f}",
+                "minutes in all": f"{of_runs.sum().median() / 60:.1f}",
+            }
+        )
+    return figures.table(pd.DataFrame(rows).set_index(""), caption=caption)
+
+
+def _in_order(curves: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the pairs of data set and classifier, in the order in which the book has them."""
+    known = (list(figures.DATASET_NAMES), list(figures.MODEL_NAMES))
+    pairs = curves[list(evaluation.SETTING)].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(pairs, key=lambda pair: (known[0].index(pair[0]), known[1].index(pair[1])))
 
 
 def _percent(runs: pd.DataFrame) -> str:

@@ -179,6 +179,38 @@ def test_strategies_on_one_pool_are_held_against_outlier():
         assert (table.loc[rival, "p"] == "< .001") == (tests.loc[rival, "p_holm"] < 0.001)
 
 
+def test_what_it_took_is_the_end_of_the_runs_and_their_median_times():
+    seconds = {0: (1, 2), 1: (10, 20), 2: (100, 200)}  # of training, by seed and round
+    curves = pd.DataFrame(
+        [
+            {
+                "dataset": "mnist",
+                "model": "cnn",
+                "seed": seed,
+                "n_labeled": n,
+                "test_accuracy": accuracy,
+                "fit_seconds": fit,
+                "infer_seconds": 5,
+                "query_seconds": 1,
+            }
+            for seed, fits in seconds.items()
+            for n, accuracy, fit in zip((20, 60), (0.5, 0.9), fits, strict=True)
+        ]
+    )
+    full = pd.DataFrame(
+        {"dataset": "mnist", "model": "cnn", "n_labeled": 600, "test_accuracy": [0.95, 0.97]}
+    )
+    (row,) = comparisons.what_it_took(curves, full).data.to_dict("records")
+    assert row == {
+        "labels": "60",
+        "of all labels": "10.0 %",
+        "of full-set accuracy": "93.8 %",
+        "rounds": 2,
+        "seconds a round": "21",
+        "minutes in all": "0.7",  # seed 1: 10 + 20 + 2 * 6 seconds
+    }
+
+
 def test_labels_are_held_beside_the_originals():
     curves = pd.DataFrame(
         {
