@@ -193,7 +193,7 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     for dataset, model in _in_order(curves):
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
-        best = theirs.loc[theirs["test_accuracy"].idxmax()]
+        best = theirs.iloc[theirs["test_accuracy"].argmax()]
         everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
         found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
         end = own[own["n_labeled"] == own["n_labeled"].max()]
@@ -435,11 +435,11 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     means = evaluation.areas(kept, metric).pivot_table(
         index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
     )
-    means.columns = [
-        f"{spelled(dataset)} {spelled(model)}"
-        for dataset, model in means.columns.to_frame().to_numpy()
-    ]
-    table = order[["mean_rank"]].rename(columns={"mean_rank": "mean rank"}).join(100 * means)
+    pairs = _in_order(kept)
+    table = 100 * means.loc[order.index, pairs]
+    # Two rows of names, which fit the page.
+    table.columns = pd.MultiIndex.from_tuples([(spelled(d), spelled(m)) for d, m in pairs])
+    table.insert(0, ("mean", "rank"), order["mean_rank"])
     return figures.table(table.rename(index=spelled), caption=caption)
 
 

@@ -1140,7 +1140,8 @@ def table(frame: pd.DataFrame, caption: str = "") -> Styler:
     >>> "93.1" in shown.to_html() and "One seed." in shown.to_html()
     True
     """
-    frame = frame.rename_axis(index=None, columns=None)
+    unnamed = frame.columns.set_names([None] * frame.columns.nlevels)
+    frame = frame.set_axis(unnamed, axis="columns").rename_axis(index=None)
     return (
         frame.style.format(precision=1, escape="html")
         .set_caption(caption)

@@ -132,8 +132,8 @@ def test_ranks_leave_out_what_did_not_run_everywhere():
     only_here = both["strategy"].eq("margin") & both["dataset"].eq("mnist")
     shown = comparisons.ranks(both[~only_here]).data
     assert shown.index[0] == "outlier" and "margin" not in shown.index
-    assert shown["mean rank"].tolist() == [1, 2, 3, 4]
-    assert list(shown)[1:] == ["MNIST LeNet5", "FashionMNIST LeNet5"]
+    assert shown["mean", "rank"].tolist() == [1, 2, 3, 4]
+    assert list(shown)[1:] == [("MNIST", "LeNet5"), ("FashionMNIST", "LeNet5")]
 
 
 def test_curves_and_headline_tell_what_is_reached_at_the_end():
