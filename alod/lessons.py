@@ -6,8 +6,20 @@ import plotly.graph_objects as go
 from pandas.io.formats.style import Styler
 
 from alod import evaluation, figures, monitoring
-from alod.experiment import ExperimentConfig
 from alod.figures import spelled
+
+LEVERS: dict[str, tuple[object, str]] = {
+    "steps": (300, "{:,} steps"),
+    "learning_rate": (3e-3, "learning rate {:g}"),
+    "batch_size": (64, "batch size {}"),
+    "augment": ("auto", "no distortion"),
+    "label_smoothing": (0.0, "label smoothing {:g}"),
+    "weight_decay": (0.01, "weight decay {:g}"),
+    "dropout": (0.25, "dropout {:g}"),
+    "schedule": ("onecycle", "{} learning rate"),
+    "norm": ("labels", "batch norm of the {}"),
+}
+"""Of how a round trains: the default and how a change is called."""
 
 
 def first_sets(curves: pd.DataFrame) -> go.Figure:
@@ -288,41 +300,35 @@ def recipe(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     Parameters
     ----------
     curves : DataFrame
-        Tidy curves of one setting and strategy: ``steps, learning_rate, batch_size, augment, seed,
-        n_labeled, test_accuracy``; the default and changes of one of these at a time.
+        Tidy curves of one setting and strategy: ``seed, n_labeled, test_accuracy`` and what was
+        changed, one thing at a time, of ``steps, learning_rate, batch_size, augment,
+        label_smoothing, weight_decay, dropout, schedule, norm``; with the default.
     metric : str
         In :data:`alod.evaluation.METRICS`.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        Its title says what the distorted images are worth and what twice the steps.
+        Its title says which change costs most and which gives most.
 
     Examples
     --------
     >>> recipe(evaluation.recorded("recipe").query("model == 'cnn'")).layout.xaxis.title.text
     'points above the default'
     """
-    default = ExperimentConfig()
-    told = {
-        "steps": "{:,} steps",
-        "learning_rate": "learning rate {:g}",
-        "batch_size": "batch size {}",
-        "augment": "distorted: {}",
-    }
     names = pd.Series("the default", index=curves.index)
-    for field, words in told.items():
-        changed = curves[field] != getattr(default, field)
-        names = names.where(~changed, curves[field].map(words.format))
+    for field, (default, words) in LEVERS.items():
+        if field in curves:
+            names = names.where(curves[field] == default, curves[field].map(words.format))
     table = evaluation.gains(curves.assign(recipe=names), "the default", metric, "recipe")
     points = 100 * table.set_index("recipe")["mean_difference"]
     (dataset,), (model,) = table["dataset"].unique(), table["model"].unique()
-    plain, longer = points["distorted: none"], points[f"{2 * default.steps} steps"]
+    best, worst = points.idxmax(), points.idxmin()
     return figures.gains(
         table,
         by="recipe",
-        title=f"{spelled(dataset)}, {spelled(model)}: undistorted images cost {-plain:.1f} points, "
-        f"twice the steps give {longer:.1f}",
+        title=f"{spelled(dataset)}, {spelled(model)}: {points[worst]:+.1f} points with {worst}, "
+        f"{points[best]:+.1f} with {best}",
         reference="the default",
     )
 

@@ -401,10 +401,14 @@ def recipe_rows():
 
 def test_the_recipe_is_measured_against_its_default():
     fig = lessons.recipe(recipe_rows())
-    assert title(fig) == (
-        "MNIST, CNN: undistorted images cost 10.0 points, twice the steps give 2.0"
-    )
-    assert [trace.name for trace in fig.data] == ["600 steps", "distorted: none"]
+    assert title(fig) == "MNIST, CNN: -10.0 points with no distortion, +2.0 with 600 steps"
+    assert [trace.name for trace in fig.data] == ["600 steps", "no distortion"]
+
+
+def test_a_lever_that_the_table_does_not_have_is_no_change():
+    rows = recipe_rows()
+    fig = lessons.recipe(rows[rows["augment"] == "auto"].drop(columns="augment"))
+    assert [trace.name for trace in fig.data] == ["600 steps"]
 
 
 def test_what_inliers_change_is_told_for_every_strategy():
