@@ -671,7 +671,7 @@ def image_grid(
             y=row * pitch + 1.17,
             mode="text",
             text=list(captions),
-            textfont={"size": 11},
+            textfont={"size": 10},  # six letters are as wide as a phone's image
             customdata=list(hover),
             hovertemplate="%{customdata}<extra></extra>",
         )
@@ -692,7 +692,7 @@ def image_grid(
     fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
     told = "; ".join(hover[:5]) + ("; …" if len(images) > 5 else "")
     note = "; ".join(filter(None, [f"n = {len(images)} images", note]))
-    height = round(rows * pitch * 52)
+    height = round(rows * pitch * 46)  # between a page's width and a phone's
     return _finish(fig, title, f"{len(images)} images: {told}.", height, note=note, inner=True)
 
 
