@@ -1,7 +1,7 @@
 """What many runs say of classifiers, strategies and pools, in figures and tables."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,7 +171,8 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     Parameters
     ----------
     curves : DataFrame
-        Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``.
+        Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``
+        and, where it differs, ``min_epochs``.
     full : DataFrame
         Such rows of runs that learned all labels with our recipe.
 
@@ -190,8 +191,7 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     """
     published = evaluation.published_curves()
     rows = []
-    for dataset, model in _in_order(curves):
-        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+    for (dataset, model), name, own in _settings(curves):
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
         best = theirs.iloc[theirs["test_accuracy"].argmax()]
         everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
@@ -200,7 +200,7 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
         ceiling = full[(full["dataset"] == dataset) & (full["model"] == model)]
         rows.append(
             {
-                "": f"{spelled(dataset)}, {spelled(model)}",
+                "": name,
                 "the original": f"{best['test_accuracy']:.1%} with {best['n_labeled']:,}",
                 "labels for as much": _labels(found[0]),
                 "with all labels": f"{everything:.1%}",
@@ -209,7 +209,7 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
                 "ours with all labels": _percent(ceiling),
             }
         )
-    seeds = _span(curves.groupby(list(evaluation.SETTING))["seed"].nunique())
+    seeds = _span(pd.Series([own["seed"].nunique() for _, _, own in _settings(curves)]))
     caption = (
         "Recorded: pools of 60,000 images, test accuracy; labels: median; at the end: mean ± "
         f"standard deviation; seeds: {seeds}. The original's figures as reported."
@@ -224,7 +224,7 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
     ----------
     curves : DataFrame
         Tidy curves: ``dataset, model, seed, n_labeled, test_accuracy, fit_seconds, infer_seconds,
-        query_seconds``, a row for each round.
+        query_seconds`` and, where it differs, ``min_epochs``; a row for each round.
     full : DataFrame
         Such rows of runs that learned all labels.
     caption : str
@@ -243,8 +243,7 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
     """
     seconds = curves[["fit_seconds", "infer_seconds", "query_seconds"]].sum(axis=1)
     rows = []
-    for dataset, model in _in_order(curves):
-        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+    for (dataset, model), name, own in _settings(curves):
         all_labels = full[(full["dataset"] == dataset) & (full["model"] == model)]
         n = own["n_labeled"].max()
         reached = own.loc[own["n_labeled"] == n, "test_accuracy"].mean()
@@ -252,7 +251,7 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
         of_runs = seconds[own.index].groupby(own["seed"])
         rows.append(
             {
-                "": f"{spelled(dataset)}, {spelled(model)}",
+                "": name,
                 "labels": f"{n:,}",
                 "of all labels": f"{100 * n / all_labels['n_labeled'].max():.1f} %",
                 "of full-set accuracy": f"{100 * reached / level:.1f} %",
@@ -269,6 +268,17 @@ def _in_order(curves: pd.DataFrame) -> list[tuple[str, str]]:
     known = (list(figures.DATASET_NAMES), list(figures.MODEL_NAMES))
     pairs = curves[list(evaluation.SETTING)].drop_duplicates().itertuples(index=False, name=None)
     return sorted(pairs, key=lambda pair: (known[0].index(pair[0]), known[1].index(pair[1])))
+
+
+def _settings(curves: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str, pd.DataFrame]]:
+    """Yield data set and classifier, their name, and their rows, for each ``min_epochs`` apart."""
+    curves = curves if "min_epochs" in curves else curves.assign(min_epochs=0)
+    for dataset, model in _in_order(curves):
+        own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
+        for n in sorted(own["min_epochs"].unique()):
+            rows = own[own["min_epochs"] == n]
+            longer = f", at least {n} epochs a round" if n else ""
+            yield (dataset, model), f"{spelled(dataset)}, {spelled(model)}{longer}", rows
 
 
 def _percent(runs: pd.DataFrame) -> str:

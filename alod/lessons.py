@@ -323,12 +323,11 @@ def recipe(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     table = evaluation.gains(curves.assign(recipe=names), "the default", metric, "recipe")
     points = 100 * table.set_index("recipe")["mean_difference"]
     (dataset,), (model,) = table["dataset"].unique(), table["model"].unique()
-    best, worst = points.idxmax(), points.idxmin()
     return figures.gains(
         table,
         by="recipe",
-        title=f"{spelled(dataset)}, {spelled(model)}: {points[worst]:+.1f} points with {worst}, "
-        f"{points[best]:+.1f} with {best}",
+        title=f"{spelled(dataset)}, {spelled(model)}: {points.min():+.1f} points with "
+        f"{points.idxmin()}, {points.max():+.1f} with {points.idxmax()}",
         reference="the default",
     )
 

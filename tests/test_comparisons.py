@@ -230,6 +230,12 @@ def test_labels_are_held_beside_the_originals():
     assert row["labels for that"] == "not reached (1 of 2 seeds)"
     assert row["ours at the end"] == "98.2 ± 0.4 % with 400"
     assert row["ours with all labels"] == "98.2 ± 0.4 %"
+    both = pd.concat([curves.assign(min_epochs=0), curves.assign(min_epochs=30)])
+    table = comparisons.beside_original(both, full)
+    longer = "MNIST, LeNet5, at least 30 epochs a round"
+    assert list(table.data.index) == ["MNIST, LeNet5", longer]
+    assert table.data.loc[longer].to_dict() == row
+    assert "seeds: 2." in table.caption
 
 
 def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
