@@ -241,14 +241,14 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
     >>> what_it_took(curves, evaluation.recorded("full_set")).data["of all labels"].iloc[0]
     '0.8 %'
     """
-    seconds = curves[["fit_seconds", "infer_seconds", "query_seconds"]].sum(axis=1)
     rows = []
     for (dataset, model), name, own in _settings(curves):
         all_labels = full[(full["dataset"] == dataset) & (full["model"] == model)]
         n = own["n_labeled"].max()
         reached = own.loc[own["n_labeled"] == n, "test_accuracy"].mean()
         level = all_labels["test_accuracy"].mean()
-        of_runs = seconds[own.index].groupby(own["seed"])
+        seconds = own[["fit_seconds", "infer_seconds", "query_seconds"]].sum(axis=1)
+        of_runs = seconds.groupby(own["seed"])
         rows.append(
             {
                 "": name,
