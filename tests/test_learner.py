@@ -218,6 +218,22 @@ def test_order_of_calls_is_told(learner, mini):
         learner.query(10)
 
 
+def test_a_random_query_does_not_read_the_pool(mini, monkeypatch):
+    def oracle(indices):
+        return mini.targets[indices].numpy()
+
+    learner = alod.ActiveLearner(mini.images, 10, "lenet5", "random", steps=5)
+    learner.step(20, oracle)
+    with monkeypatch.context() as patched:
+        patched.setattr(alod.training, "infer", lambda *_: pytest.fail("read"))
+        asked = learner.query(10)
+    assert learner.seconds["infer"] == 0
+    again = alod.ActiveLearner(mini.images, 10, "lenet5", alod.strategies.random, steps=5)
+    again.step(20, oracle)
+    again.outputs()  # what was read before changes nothing
+    assert again.query(10).tolist() == asked.tolist()
+
+
 def test_a_round_takes_at_least_min_epochs_over_its_labels(mini, monkeypatch):
     oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
     taken = []
