@@ -278,7 +278,7 @@ def _settings(curves: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str, pd.D
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
         for n in sorted(own["min_epochs"].unique()):
             rows = own[own["min_epochs"] == n]
-            longer = f", at least {n} epochs a round" if n else ""
+            longer = f", at least {n} epochs" if n else ""
             yield (dataset, model), f"{spelled(dataset)}, {spelled(model)}{longer}", rows
 
 

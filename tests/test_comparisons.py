@@ -235,7 +235,7 @@ def test_labels_are_held_beside_the_originals():
     assert row["ours", "% with all"] == "98.2"
     both = pd.concat([curves.assign(min_epochs=0), curves.assign(min_epochs=30)])
     table = comparisons.beside_original(both, full)
-    longer = "MNIST, LeNet5, at least 30 epochs a round"
+    longer = "MNIST, LeNet5, at least 30 epochs"
     assert list(table.data.index) == ["MNIST, LeNet5", longer]
     assert table.data.loc[longer].to_dict() == row
     assert table.caption.endswith("Seeds: 2.")
