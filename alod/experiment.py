@@ -114,12 +114,6 @@ class ExperimentConfig:
     features: str = _later("pixels")
     diagnose: bool = _later(False)
     min_epochs: int = _later(0)
-    # On trial.
-    label_smoothing: float = _later(0.0)
-    weight_decay: float = _later(0.01)
-    dropout: float = _later(0.25)
-    schedule: str = _later("onecycle")
-    norm: str = _later("labels")
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)
@@ -512,13 +506,6 @@ def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
         learning_rate=config.learning_rate,
         augment=data.augment if config.augment == "auto" else config.augment,
         min_epochs=config.min_epochs,
-        trial={
-            "label_smoothing": config.label_smoothing,
-            "weight_decay": config.weight_decay,
-            "dropout": config.dropout,
-            "schedule": config.schedule,
-            "norm": config.norm,
-        },
         inlier_passes=config.inlier_passes,
         seed=config.seed,
         device=config.device,

@@ -109,12 +109,10 @@ class ActiveLearner:
         learning_rate: float = 3e-3,
         augment: str | None = None,
         min_epochs: int = 0,
-        trial: Mapping[str, Any] | None = None,
         inlier_passes: int = 0,
         seed: int = 0,
         device: str = "auto",
     ) -> None:
-        self._trial = dict(trial or {})
         self._settings: dict[str, Any] = {
             "n_classes": n_classes,
             "strategy_params": dict(strategy_params or {}),
@@ -147,9 +145,6 @@ class ActiveLearner:
         if isinstance(model, str):
             channels = self.images.shape[1]
             model = training.build_seeded(model, n_classes, channels, self._seed("weights", 0))
-        for module in model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = self._trial.get("dropout", module.p)
         self.model = model.to(self.device).eval()
         sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
         models.check_contract(self.model, sample, n_classes)
@@ -346,8 +341,6 @@ class ActiveLearner:
         if self._taught is not None:
             self.model.load_state_dict(self._taught)
         self._train(self.model, self.labeled, mode)
-        if self._trial.get("norm") == "pool":
-            self._renorm()
         self._fitted = True
         self._outputs = None
         if self._settings["inlier_passes"]:
@@ -360,23 +353,6 @@ class ActiveLearner:
                 self._train(self.model, self.labeled, "warm", found, number + 1)
                 self._outputs = None
         self.seconds["fit"] = time.perf_counter() - started
-
-    def _renorm(self) -> None:
-        """Take the statistics of batch norm from images of the pool, undistorted."""
-        rows = geometry.sample(len(self.images), 2048, self._rng("norm"))
-        images = training.to_float(training.as_tensor(self.images[rows]).to(self.device))
-        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
-        momenta = [m.momentum for m in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over all batches
-            norm.train()
-        with torch.no_grad():
-            for batch in images.split(256):
-                self.model(batch.contiguous(memory_format=torch.channels_last))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        self.model.eval()
 
     def inliers(self, share: float) -> Inliers:
         """Find the images of the pool whose class may be taken for known without asking.
@@ -468,9 +444,6 @@ class ActiveLearner:
             mode=mode,
             initial_state=self._initial_state,
             inliers=more,
-            label_smoothing=self._trial.get("label_smoothing", 0.0),
-            weight_decay=self._trial.get("weight_decay", 0.01),
-            schedule_name=self._trial.get("schedule", "onecycle"),
             seed=self._seed(f"fit{number or ''}", self._n_answered()),
         )
 

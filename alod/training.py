@@ -5,7 +5,6 @@ step waits for the host.
 """
 
 import copy
-import math
 import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -214,9 +213,6 @@ def fit(
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
     inliers: Tensor | None = None,
-    label_smoothing: float = 0.0,
-    weight_decay: float = 0.01,
-    schedule_name: str = "onecycle",
     seed: int = 0,
 ) -> None:
     """Take a fixed number of gradient steps on the labeled images; changes the model in place.
@@ -284,22 +280,11 @@ def fit(
         _set_start(model, mode, initial_state)
         model.train()
         optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            fused=device.type in ("cpu", "cuda", "mps"),
+            model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
-        schedule: torch.optim.lr_scheduler.LRScheduler = torch.optim.lr_scheduler.OneCycleLR(
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False
         )
-        if schedule_name != "onecycle":
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] = learning_rate
-            end = 0.01 if schedule_name == "cosine" else 1.0
-            schedule = torch.optim.lr_scheduler.LambdaLR(
-                optimizer,
-                lambda done: end + (1 - end) * (1 + math.cos(math.pi * done / steps)) / 2,
-            )
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
         for step, batch in enumerate(order):
             inputs, wanted = images[batch], targets[batch]
@@ -316,9 +301,7 @@ def fit(
                 inputs = torch.cat([inputs[:batch_size], hard])
             with _autocast(device, half):
                 logits = model(inputs)[1].float()
-            loss = functional.cross_entropy(
-                logits[:batch_size], wanted[:batch_size], label_smoothing=label_smoothing
-            )
+            loss = functional.cross_entropy(logits[:batch_size], wanted[:batch_size])
             if more is not None:
                 # Over all that joined: the more of them are sure, the more they count.
                 unlabeled, predicted = logits[batch_size:], wanted[batch_size:]
