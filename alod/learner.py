@@ -234,7 +234,7 @@ class ActiveLearner:
             selection = Selection(chosen, np.full(k, np.nan))
             self.seconds["infer"] = 0.0
         else:
-            # A random query looks at nothing, and to read the pool would be half of its run.
+            # A random query looks at nothing, and to read the pool would be up to half of its run.
             view = self._blank_view() if self._strategy is strategies.random else self.view()
             started = time.perf_counter()  # inference is timed on its own
             answer = self._strategy(
