@@ -8,7 +8,8 @@ from pandas.io.formats.style import Styler
 from alod import evaluation, figures, monitoring
 from alod.figures import spelled
 
-LEVERS: dict[str, tuple[object, str]] = {
+# Of how a round trains: the default, and how a change is called.
+_LEVERS: dict[str, tuple[object, str]] = {
     "steps": (300, "{:,} steps"),
     "learning_rate": (3e-3, "learning rate {:g}"),
     "batch_size": (64, "batch size {}"),
@@ -19,7 +20,6 @@ LEVERS: dict[str, tuple[object, str]] = {
     "schedule": ("onecycle", "{} learning rate"),
     "norm": ("labels", "batch norm of the {}"),
 }
-"""Of how a round trains: the default and how a change is called."""
 
 
 def first_sets(curves: pd.DataFrame) -> go.Figure:
@@ -317,7 +317,7 @@ def recipe(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     'points above the default'
     """
     names = pd.Series("the default", index=curves.index)
-    for field, (default, words) in LEVERS.items():
+    for field, (default, words) in _LEVERS.items():
         if field in curves:
             names = names.where(curves[field] == default, curves[field].map(words.format))
     table = evaluation.gains(curves.assign(recipe=names), "the default", metric, "recipe")
