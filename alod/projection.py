@@ -16,7 +16,7 @@ from alod.errors import AlodError, check_count, check_name
 from alod.evaluation import REPOSITORY
 from alod.files import write_atomically
 
-METHODS = {"umap": "umap-learn", "tsne": "scikit-learn"}
+METHODS = {"umap": "umap-learn", "tsne": "openTSNE"}
 TRUSTWORTHINESS_SAMPLE = 3_000
 
 
@@ -29,7 +29,9 @@ def project(
     """Lay out embeddings in the plane so that neighbors stay neighbors.
 
     UMAP (McInnes, Healy & Melville 2018, "UMAP: uniform manifold approximation and projection for
-    dimension reduction") or t-SNE (van der Maaten & Hinton 2008, "Visualizing data using t-SNE").
+    dimension reduction") or t-SNE (van der Maaten & Hinton 2008, "Visualizing data using t-SNE";
+    from 10,000 rows on by interpolation, Linderman et al. 2019, "Fast interpolation-based t-SNE for
+    improved visualization of single-cell RNA-seq data").
     Embeddings are L2-normalized first, because that is where the detectors work and cosine
     neighbors are then Euclidean ones. Both methods start from the first two principal components,
     so that they differ by method and not by start (Kobak & Linderman 2021, "Initialization is
@@ -107,9 +109,9 @@ def recorded(dataset: str, model: str) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of str to ndarray
-        ``umap_before``, ``umap_last`` uint16 (2, N) and ``tsne_before``, ``tsne_last`` uint16
-        (2, S): coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32
-        (S,): positions in the pool, those of the embedded mini set first and in its order; for each
+        ``umap_before``, ``umap_last``, ``tsne_before``, ``tsne_last`` uint16 (2, N):
+        coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32 (S,):
+        positions in the pool, those of the embedded mini set first and in its order; for each
         of them ``round`` int8 (S,), -1 where it was never asked for, and ``score`` float16 (S,),
         its outlier score. ``core`` int32 (K,): the core set's positions. ``images`` uint8
         (A, 28, 28): those of `shown` that the mini set lacks, in greys from 0 to 15. ``targets``
@@ -210,13 +212,15 @@ def _parameters(method: str, n_points: int) -> dict[str, Any]:
         # One job: seeded UMAP is single-threaded, and says so in a warning if asked for more.
         n_neighbors = min(15, n_points - 1)
         return {"n_neighbors": n_neighbors, "min_dist": 0.5, "init": "pca", "n_jobs": 1}
-    return {"perplexity": min(30.0, (n_points - 1) / 3), "init": "pca"}
+    # Exact neighbors, or the map would depend on the number of threads.
+    perplexity = min(30.0, (n_points - 1) / 3)
+    return {"perplexity": perplexity, "initialization": "pca", "neighbors": "exact"}
 
 
 def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float32]:
     parameters = _parameters(method, len(matrix))
     with warnings.catch_warnings():
-        # Both libraries warn about their own dependencies, which would land in a chapter's page.
+        # The libraries warn about their own dependencies, which would land in a chapter's page.
         warnings.simplefilter("ignore")
         if method == "umap":
             from umap import UMAP
@@ -228,9 +232,10 @@ def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
                 # Numba sets them for the whole process, and other threads sum in another order.
                 torch.set_num_threads(threads)
         else:
-            from sklearn.manifold import TSNE
+            from openTSNE import TSNE
 
-            coordinates = TSNE(random_state=seed, **parameters).fit_transform(matrix)
+            jobs = torch.get_num_threads()
+            coordinates = TSNE(n_jobs=jobs, random_state=seed, **parameters).fit(matrix)
     return np.ascontiguousarray(coordinates, dtype=np.float32)
 
 

@@ -56,6 +56,19 @@ def test_tsne_keeps_neighborhoods_quietly_and_repeats_itself(blobs, capfd, recwa
     assert len(recwarn) == 0 and capfd.readouterr() == ("", "")
 
 
+def test_number_of_threads_changes_neither_a_tsne_map_nor_itself():
+    embeddings = np.random.default_rng(0).normal(size=(500, 8))
+    before, maps = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 3):
+            torch.set_num_threads(n_threads)
+            maps.append(project(embeddings, "tsne"))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*maps)
+
+
 def test_length_of_an_embedding_does_not_matter(blobs):
     embeddings, owner = blobs
     lengths = np.random.default_rng(1).uniform(0.01, 100, (60, 1)).astype(np.float32)
@@ -125,9 +138,10 @@ def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(d
     kept, mini = recorded(dataset, model), alod.load_dataset(f"{dataset}_mini")
     shown = kept["shown"]
     for stage in ("before", "last"):
-        assert kept[f"umap_{stage}"].shape == (2, 60_000)
-        assert kept[f"tsne_{stage}"].shape == (2, len(shown))
-        assert kept[f"umap_{stage}"].min() == 0 and kept[f"umap_{stage}"].max() == 1023
+        for method in ("umap", "tsne"):
+            coordinates = kept[f"{method}_{stage}"]
+            assert coordinates.shape == (2, 60_000)
+            assert coordinates.min() == 0 and coordinates.max() == 1023
     assert np.array_equal(shown[:6000], kept["mini"]) and len(np.unique(shown)) == len(shown)
     assert np.array_equal(kept["targets"][kept["mini"]], mini.targets.numpy())
     asked = kept["round"] >= 0
