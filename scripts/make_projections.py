@@ -1,7 +1,7 @@
 """Map the full pools: ALOD_DATA=DIR python scripts/make_projections.py runs/projections.
 
 Runs ``book/experiments/projections.yaml`` into the folder given, or goes on with it; projects the
-embeddings of all images of each pool by UMAP and by t-SNE, before learning and after the last round.
+embeddings of all images of each pool by UMAP and t-SNE, before learning and after the last round.
 Writes ``book/results/projections.csv`` (how far each map can be trusted, and what lies where
 classes touch), ``.json`` (where it comes from) and ``book/results/projections/*.npz``.
 """
