@@ -620,7 +620,7 @@ def status(folder: Path, scale: str) -> str:
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
         shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
-        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} | not timed |")
+        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
     return "\n".join(
         [
@@ -634,11 +634,11 @@ def status(folder: Path, scale: str) -> str:
             "",
             "## Chapters",
             "",
-            "Seconds are those of the processor above, other chapters running beside. Colab's free "
-            "GPU has not been timed for any chapter; none needs one.",
+            "Seconds are those of the processor above, other chapters running beside. No chapter "
+            "needs a GPU; on Colab's free one, none has been timed.",
             "",
-            "| chapter | parameters | seconds here | on a free GPU |",
-            "|:---|:---|---:|---:|",
+            "| chapter | parameters | seconds |",
+            "|:---|:---|---:|",
             *rows,
             "",
             "## Versions",
