@@ -204,9 +204,10 @@ def query(
         "seed": seed,
     }
     opened = _open_run(run, device, **{n: v for n, v in given.items() if v is not None})
+    path = out if out is not None else run / "batch.csv"
+    opened.check_taught(path)
     _catch_up(opened)
     asked = opened.query(k)
-    path = out if out is not None else run / "batch.csv"
     if out is not None:
         opened.write_batch(asked, out)
     print(
@@ -252,7 +253,9 @@ def review(
     device: DeviceOption = "auto",
 ) -> None:
     """List the labels that look wrong: outliers within their own class."""
-    found = _open_run(run, device).suspects(n)
+    opened = _open_run(run, device)
+    opened.check_taught(out)  # corrections typed there would be lost
+    found = opened.suspects(n)
     _write_table(out, found)
     print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
     print(f"  alod teach --run {run} {out}")

@@ -113,7 +113,7 @@ def read_answers(
     Returns
     -------
     dict of str to str
-        File to answer, in the order of the rows; never empty.
+        File to answer, in the order of the rows; empty if every label is blank.
 
     Raises
     ------
@@ -163,8 +163,6 @@ def read_answers(
                 )
     except csv.Error as error:
         raise AlodError(f"{path} line {rows.line_num}: is not CSV ({error})") from None
-    if not answers:
-        raise AlodError(f"{path}: holds no answer; fill in its column 'label'")
     return answers
 
 

@@ -203,9 +203,15 @@ class LabelingRun(ActiveLearner):
         -------
         Selection
             Those of the audit set, whose score is NaN, lie among the others.
+
+        Raises
+        ------
+        AlodError
+            If `k` is out of range, or ``batch.csv`` holds answers not taught yet.
         """
         with self._locked():
             self._sync()
+        self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
         check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
         n_audit = min(len(unanswered), max(k // 2, k - len(self.pool)))
@@ -266,6 +272,8 @@ class LabelingRun(ActiveLearner):
             If a row is wrong, or the disk refuses the answers.
         """
         given = read_answers(Path(path), self.position, self.classes, self.broken, self.root)
+        if not given:
+            raise AlodError(f"{path}: holds no answer; fill in its column 'label'")
         with self._locked():
             self._sync()
             indices = np.array([self.position[file] for file in given])
@@ -285,11 +293,49 @@ class LabelingRun(ActiveLearner):
             int (k,), positions.
         path : str or Path
             Replaced whole or not at all.
+
+        Raises
+        ------
+        AlodError
+            If it holds answers not taught yet, or cannot be written.
         """
+        self.check_taught(path)
         suggestions = [""] * len(indices)
         if self._fitted:
             suggestions = [self.classes[c] for c in monitoring.predictions(self)[indices]]
         write_batch(Path(path), [self.files[i] for i in indices], suggestions)
+
+    def check_taught(self, path: str | Path) -> None:
+        """Refuse a file, about to be replaced, whose answers were never taught.
+
+        Parameters
+        ----------
+        path : str or Path
+            It need not be there.
+
+        Raises
+        ------
+        AlodError
+            If it holds such answers, or is no table, so that nobody knows what it holds.
+        """
+        path = Path(path)
+        with refusing(path, "give a file in a folder that exists and can be written"):
+            if not path.exists() or not path.stat().st_size:
+                return
+        # The journal, not what holds now: an answer that was corrected since was taught, too.
+        told = set(Journal(self._journal.path).read_new())
+        files = {file: -1 for file, _ in told} | self.position  # with those that are gone
+        try:
+            given = read_answers(path, files, self.classes, self.broken, self.root)
+        except AlodError as error:
+            mend = "a new batch would replace the file: mend it first, or move it away"
+            raise AlodError(f"{error}; {mend}") from None
+        lost = given.items() - told
+        if lost:
+            raise AlodError(
+                f"{path}: answers not taught yet: {len(lost)}, and a new batch would replace them; "
+                f"alod teach --run {self.folder} {path} first, or move it away"
+            )
 
     def fit(self) -> None:
         """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it."""
@@ -299,12 +345,13 @@ class LabelingRun(ActiveLearner):
         super().fit()
         self._learned = self._checksum()
         row = monitoring.observe(self, before, self.audit_result())
-        rows = [*self.history.to_dict("records"), row]
-        self.history = pd.DataFrame(rows, columns=list(monitoring.HISTORY), dtype=float)
         content = io.BytesIO()
         torch.save({"model": self.state_dict()["model"], "learned": self._learned}, content)
         mend = "the labels are safe, but not what was learned from them: free space, fit again"
         with self._locked(), refusing(self.folder, mend):
+            # As it is on disk now: others may have learned since this process read it.
+            rows = [*_read_history(self.folder / "history.csv").to_dict("records"), row]
+            self.history = pd.DataFrame(rows, columns=list(monitoring.HISTORY), dtype=float)
             write_atomically(self.folder / "checkpoint.pt", content.getvalue())
             write_atomically(self.folder / "history.csv", self.history.to_csv(index=False))
 
@@ -331,8 +378,9 @@ class LabelingRun(ActiveLearner):
         Returns
         -------
         DataFrame
-            ``file``; ``label``, a class name; ``confidence``, the classifier's probability for what
-            it takes the image for; ``by``, ``"person"`` or ``"classifier"``.
+            ``file``; ``label``, a class name or, by a person only, ``"not one of these"``;
+            ``confidence``, the classifier's probability for what it takes the image for; ``by``,
+            ``"person"`` or ``"classifier"``, which tells of skipped and unclear images, too.
 
         Raises
         ------
@@ -342,12 +390,12 @@ class LabelingRun(ActiveLearner):
         if not self._fitted:
             raise AlodError(f"{self.folder}: nothing is learned yet; teach labels, then fit()")
         sure, best = self.outputs()[1].softmax(1).max(1)
-        told = self.answers >= 0
+        told = (self.answers >= 0) | (self.answers == FOREIGN)
         codes = np.where(told, self.answers, best.numpy())
         return pd.DataFrame(
             {
                 "file": self.files,
-                "label": [self.classes[c] for c in codes],
+                "label": [self._word(c) for c in codes],
                 "confidence": sure.numpy().round(4),
                 "by": np.where(told, "person", "classifier"),
             }
@@ -406,10 +454,12 @@ class LabelingRun(ActiveLearner):
 
     def _take(self, indices: np.ndarray, answers: np.ndarray) -> None:
         # The disk first: what the memory knows and a kill forgets would be an answer lost.
-        names = [self.classes[a] if a >= 0 else WORDS[a] for a in answers.tolist()]
-        rows = [(self.files[i], name) for i, name in zip(indices, names, strict=True)]
+        rows = [(self.files[i], self._word(a)) for i, a in zip(indices, answers, strict=True)]
         self._journal.append(rows)
         super()._take(indices, answers)
+
+    def _word(self, code: int) -> str:
+        return self.classes[code] if code >= 0 else WORDS[code]
 
     def _code(self, answer: str) -> int:
         if answer in self.classes:

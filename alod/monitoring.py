@@ -179,10 +179,12 @@ def is_stable(history: pd.DataFrame) -> bool:
     Vijay-Shanker 2009, "A method for stopping active learning based on stabilizing predictions and
     the need for user-adjustable stopping"). No label is needed for it.
 
+    Fails while a class has no label: predictions that never name it are stable, too.
+
     Parameters
     ----------
     history : DataFrame
-        The column ``kappa``, one row for each fit.
+        The column ``kappa``, one row for each fit; those without a kappa do not count.
 
     Examples
     --------
@@ -190,17 +192,19 @@ def is_stable(history: pd.DataFrame) -> bool:
     >>> is_stable(pd.DataFrame({"kappa": [0.8, 0.99, 0.995, 0.999]}))
     True
     """
-    last = history["kappa"].tail(STABLE_ROUNDS)
+    last = history["kappa"].dropna().tail(STABLE_ROUNDS)
     return len(last) == STABLE_ROUNDS and bool(last.mean() >= STABLE_KAPPA)
 
 
-def stopping_advice(history: pd.DataFrame) -> str:
+def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
     """Say in plain words whether more labels are worth their cost.
 
     Parameters
     ----------
     history : DataFrame
         The columns ``n_labeled``, ``changed`` and ``kappa``, one row for each fit.
+    missing : sequence of str
+        Names of the classes without a label: while there are any, nobody may stop.
 
     Returns
     -------
@@ -229,7 +233,8 @@ def stopping_advice(history: pd.DataFrame) -> str:
     if is_stable(history):
         n_stable = int((known["kappa"][::-1] >= STABLE_KAPPA).cumprod().sum())
         rounds = max(STABLE_ROUNDS, n_stable)
-        return f"Predictions have been stable for {rounds} rounds: {expected}. You may stop."
+        advice = f"Go on: no label yet for {', '.join(missing)}." if missing else "You may stop."
+        return f"Predictions have been stable for {rounds} rounds: {expected}. {advice}"
     changed = _percent(float(last["changed"].iloc[-1]))
     return f"The last round changed {changed} of the predictions: {expected}. Go on."
 
@@ -416,16 +421,16 @@ def report(
         f"{len(learner.labeled)} labels ({counts}), {(learner.answers == FOREIGN).sum()} not one "
         f"of these, {n_skipped} skipped; {len(learner.pool)} images left in the pool."
     ]
-    none = balance.loc[balance["n_labeled"] == 0, "label"]
-    if len(learner.labeled) and len(none):
-        lines.append(f"No label yet: {', '.join(none)}.")
+    missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
+    if len(learner.labeled) and missing:
+        lines.append(f"No label yet: {', '.join(missing)}.")
     if files_left_out:
         lines.append(f"Image files left out because they cannot be read: {files_left_out}.")
     if len(history):
         last = history.iloc[-1]
         if last["audit_answered"]:
             lines.append(accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
-        lines.append(stopping_advice(history))
+        lines.append(stopping_advice(history, missing))
     return "\n".join(lines)
 
 

@@ -196,7 +196,8 @@ class LabelWidget(anywidget.AnyWidget):
         """Tell the page how things stand."""
         learner, history = self.learner, self.history
         balance = monitoring.class_balance(learner, self.classes)
-        advice = [monitoring.stopping_advice(history)] if len(history) else []
+        missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
+        advice = [monitoring.stopping_advice(history, missing)] if len(history) else []
         curve = []
         for row in history.to_dict("records"):
             point = {"labels": int(row["n_labeled"]), "changed": _number(row["changed"])}

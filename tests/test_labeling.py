@@ -19,6 +19,7 @@ from PIL import Image
 import alod
 from alod import AlodError, cli
 from alod.journal import Journal
+from alod.strategies import Selection
 
 SMALL = {"model": "lenet5", "steps": 3, "image_size": 16, "device": "cpu"}
 COLORS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}
@@ -203,6 +204,29 @@ def test_two_processes_on_one_run_see_each_others_answers(run, photos):
     assert len(run.labeled) == 6
 
 
+def test_two_processes_on_one_run_keep_each_others_history(run, photos):
+    teach_right(run, photos[1], 4)
+    run.fit()
+    other = again(run.folder)
+    teach_right(other, photos[1], 4)
+    other.fit()
+    teach_right(run, photos[1], 4)
+    run.fit()
+    assert run.history["n_labeled"].tolist() == [4, 8, 12]
+    assert again(run.folder).history.equals(run.history)
+
+
+def test_a_person_who_says_not_one_of_these_is_not_overruled(run):
+    asked = run.query(6)
+    run.teach(asked[:4], np.array([0, 1, 2, -1]))
+    run.skip(asked[4:])
+    run.fit()
+    table = run.predicted().iloc[asked]
+    assert table["by"].tolist() == ["person"] * 4 + ["classifier"] * 2
+    assert table["label"].tolist()[:4] == ["red", "green", "blue", "not one of these"]
+    assert set(table["label"][4:]) <= set(COLORS)
+
+
 def test_a_changed_folder_keeps_every_answer(run, photos):
     folder, truth = photos
     asked = teach_right(run, truth, 6)
@@ -347,6 +371,71 @@ def fill_in(path, truth):
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
+
+
+def answer_batch(path, answers):
+    """Type answers into the first rows of a batch; return its text then."""
+    first, *rows = path.read_text().splitlines()
+    typed = [row.replace(",,", f",{answer},") for row, answer in zip(rows, answers, strict=False)]
+    path.write_text("\n".join([first, *typed, *rows[len(typed) :], ""]))
+    return path.read_text()
+
+
+def test_typed_answers_are_taught_before_a_new_batch_replaces_them(run):
+    run.query(6)
+    batch = run.folder / "batch.csv"
+    typed = answer_batch(batch, ["red", "Not one of these"])
+    with pytest.raises(AlodError, match=r"batch.csv: answers not taught yet: 2, .* alod teach"):
+        run.query(3)
+    assert batch.read_text() == typed
+    run.teach_file(batch)
+    run.fit()
+    assert len(run.query(3)) == 3
+
+
+def test_answers_taught_once_may_be_replaced_whatever_came_of_them(run, photos):
+    asked = run.query(6)
+    batch = run.folder / "batch.csv"
+    answer_batch(batch, ["red", "red", "red", "green"])
+    run.teach_file(batch)
+    run.teach(asked[:1], np.array([2]), unasked=True)  # corrected elsewhere
+    run.undo(asked[1:2])
+    (photos[0] / run.files[asked[2]]).unlink()
+    with pytest.warns(UserWarning):
+        reopened = again(run.folder)
+    reopened.fit()
+    assert len(reopened.query(3)) == 3
+    assert "red" not in batch.read_text()
+
+
+def test_a_correction_typed_into_a_taught_batch_is_not_replaced(run):
+    run.query(6)
+    batch = run.folder / "batch.csv"
+    answer_batch(batch, ["red", "green"])
+    run.teach_file(batch)
+    run.fit()
+    batch.write_text(batch.read_text().replace(",red,", ",blue,"))
+    with pytest.raises(AlodError, match="answers not taught yet: 1"):
+        run.query(3)
+
+
+def test_alod_query_replaces_no_answers_and_no_file_it_cannot_read(run, tmp_path, capsys):
+    out = tmp_path / "other.csv"
+    query = f"query --run {run.folder} -k 4 --device cpu --out {out}".split()
+    out.touch()
+    cli.main(query)
+    cli.main(query)
+    asked = (run.folder / "batch.csv").read_text()
+    typed = answer_batch(out, ["blue"])
+    for content in (typed, typed.replace("blue", "bleu"), "a letter\n"):
+        out.write_text(content)
+        with pytest.raises(SystemExit):
+            cli.main(query)
+        assert out.read_text() == content
+        told = capsys.readouterr().err
+        assert told.startswith(f"alod: {out}")
+        assert "a new batch would replace" in told
+    assert (run.folder / "batch.csv").read_text() == asked
 
 
 def test_answers_of_other_tools_are_understood(run, photos, tmp_path):
@@ -512,3 +601,30 @@ def test_a_batch_cannot_name_files_elsewhere(run, tmp_path, name):
     path.write_text(f"file,label\n{name},red\n")
     with pytest.raises(AlodError, match="is no image of this run"):
         run.teach_file(path)
+
+
+def test_own_strategy_keeps_its_parameters(tmp_path, rng):
+    def last(view, k, rng, skip=0):
+        n = len(view.pool_logits) - skip
+        return Selection(np.arange(n - k, n), np.zeros(k))
+
+    images = rng.integers(256, size=(40, 28, 28)).astype(np.uint8)
+    given = {"strategy": last, "strategy_params": {"skip": 3}}
+    run = alod.open_run(tmp_path / "run", images, list("ab"), model="lenet5", steps=2, **given)
+    run.teach(np.arange(10), np.arange(10) % 2, unasked=True)
+    run.fit()
+    assert run.query(5).tolist() == [32, 33, 34, 35, 36]
+    assert len(alod.open_run(tmp_path / "run", strategy=last).labeled) == 10
+    with pytest.raises(AlodError, match="strategy of your own"):
+        alod.open_run(tmp_path / "run")
+
+
+def test_images_that_cannot_be_learned_leave_nothing_behind(tmp_path, rng):
+    tiny = rng.integers(256, size=(40, 8, 8)).astype(np.uint8)
+    folder = tmp_path / "run"
+    for made_before in (False, True):
+        if made_before:
+            folder.mkdir()
+        with pytest.raises(AlodError, match="cannot take images"):
+            alod.open_run(folder, tiny, list("ab"), model="lenet5")
+        assert not (folder / "pool").exists()

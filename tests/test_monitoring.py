@@ -70,6 +70,14 @@ def test_unstable_predictions_say_go_on():
     assert "would change many of them" in monitoring.stopping_advice(many)
 
 
+def test_the_first_fit_is_none_of_the_three_stable_rounds():
+    past = history([np.nan, 0.995, 0.995, 0.995], [np.nan, 0.004, 0.004, 0.004], 0)
+    past["n_labeled"] = [50, 100, 150, 200]
+    assert not monitoring.is_stable(past[:3])
+    assert monitoring.stopping_advice(past[:3]).endswith("Go on.")
+    assert monitoring.is_stable(past)
+
+
 @pytest.fixture(scope="module")
 def slipped(mini):
     """A learner of 160 digits, 8 of them labeled wrongly, and which."""
@@ -115,3 +123,16 @@ def test_report_names_classes_without_a_label(mini):
     told = monitoring.report(learner, ["ape", "bee", "cow"], pd.DataFrame())
     assert "3 labels (ape 2, bee 1, cow 0), 1 not one of these" in told
     assert "No label yet: cow." in told
+
+
+def test_nobody_may_stop_while_a_class_has_no_label(mini):
+    learner = alod.ActiveLearner(mini.images, 3, model="lenet5", steps=1, device="cpu")
+    learner.teach(learner.query(4), np.array([0, 0, 0, -1]))
+    past = history([np.nan, 1.0, 1.0, 1.0], [np.nan, 0.0, 0.0, 0.0], [1, 2, 3, 3])
+    told = monitoring.report(learner, ["ape", "bee", "cow"], past.assign(audit_answered=0))
+    assert "You may stop" not in told
+    assert told.endswith("Go on: no label yet for bee, cow.")
+    asked = learner.pool[:2]
+    learner.teach(asked, np.array([1, 2]), unasked=True)
+    told = monitoring.report(learner, ["ape", "bee", "cow"], past.assign(audit_answered=0))
+    assert told.endswith("You may stop.")
