@@ -52,7 +52,16 @@ def pool_to_five(maps: Tensor) -> Tensor:
     >>> pool_to_five(torch.zeros(1, 16, 9, 9)).shape
     torch.Size([1, 16, 5, 5])
     """
-    return maps if maps.shape[-2:] == (5, 5) else functional.adaptive_avg_pool2d(maps, 5)
+    if maps.shape[-2:] == (5, 5):
+        return maps
+    if maps.device.type != "mps":
+        return functional.adaptive_avg_pool2d(maps, 5)
+    # Apple's GPUs average only where the sizes divide. What becomes of each row and each column
+    # alone makes the same a matrix product.
+    rows, columns = (
+        functional.adaptive_avg_pool1d(torch.eye(side), 5).to(maps) for side in maps.shape[-2:]
+    )
+    return rows.T @ maps @ columns
 
 
 class PoolToFive(nn.Module):

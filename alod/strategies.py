@@ -474,7 +474,8 @@ def outlier(
     per_class : bool
         One detector per class; False fits a single one on everything, without contrast.
     contrast : {"ratio", "none"}
-        See :func:`alod.detectors.contrast`. All but ``ratio`` are scaled to [0, 1].
+        See :func:`alod.detectors.contrast`. All but ratios, which a single labeled class has none
+        of, are scaled to [0, 1].
     focus : float
         How much more an outlying image weighs, not negative; 0 covers the pool as it is.
     two_sided : bool
@@ -497,7 +498,10 @@ def outlier(
     scores = detectors.contrast(scores_UC, contrast)
     per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
     power = focus * min(1.0, per_label / LABELS_PER_CLASS)
-    share = scores if contrast == "ratio" and per_class else _from_zero_to_one(scores)
+    # Only a ratio is in [0, 1] already, and there is none with a single class: some detectors'
+    # scores are negative, and have no powers.
+    is_ratio = contrast == "ratio" and scores_UC.shape[1] > 1
+    share = scores if is_ratio else _from_zero_to_one(scores)
     chosen = _cover(seen, share**power, k, rng)
     return Selection(kept[chosen], scores[chosen])
 

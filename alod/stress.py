@@ -60,14 +60,15 @@ def _foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
     """Put `percent` % of broken images of the same kind in place of as many.
 
     Half of them are images whose four quadrants have changed places, half are the brighter of two
-    images of different classes laid over each other, pixel by pixel.
+    images of different classes laid over each other, pixel by pixel. Where nearly all images are of
+    one class and such pairs are too few, more of them have their quadrants moved.
     """
     n = round(len(data.images) * percent / 100)
     first, second = rng.permutation(len(data.images))[: 2 * n].reshape(2, -1)
     differ = data.targets[first] != data.targets[second]
     pairs = np.stack([first, second])[:, differ.numpy()][:, : n // 2]
     overlaid = torch.maximum(data.images[pairs[0]], data.images[pairs[1]])
-    shuffled = _quadrants_shuffled(data.images[first[: n - n // 2]], rng)
+    shuffled = _quadrants_shuffled(data.images[first[: n - len(overlaid)]], rng)
     return _mixed(data, torch.cat([overlaid, shuffled]), percent, rng)
 
 

@@ -55,6 +55,24 @@ def test_normalization_is_part_of_the_model():
     torch.testing.assert_close(models.Normalize()(images), expected)
 
 
+class OnAppleGPU(torch.Tensor):
+    """A tensor that says it is there, and pools as little as one there."""
+
+    device = torch.device("mps")
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        assert func is not nn.functional.adaptive_avg_pool2d
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+@pytest.mark.parametrize("size", [(6, 6), (9, 4), (2, 13), (5, 5)])
+def test_apple_gpus_pool_maps_of_any_size_to_the_same(size):
+    maps = torch.rand(3, 4, *size)
+    pooled = models.pool_to_five(maps.as_subclass(OnAppleGPU)).as_subclass(torch.Tensor)
+    torch.testing.assert_close(pooled, nn.functional.adaptive_avg_pool2d(maps, 5))
+
+
 def test_model_without_embedding_is_refused():
     plain = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     with pytest.raises(AlodError, match="expected \\(embedding"):

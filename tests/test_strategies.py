@@ -350,6 +350,16 @@ def test_outlier_works_from_a_single_label(rng):
     assert len(set(strategies.outlier(view, 10, rng).indices)) == 10
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pool", [300, 13_000])  # all may be taken, or a sample drawn by weight
+@pytest.mark.parametrize("detector", ["knn", "ocsvm", "iforest"])
+def test_outlier_asks_for_other_classes_while_only_one_has_labels(rng, detector, pool):
+    view, pool_targets = make_view(labeled=12, pool=pool, missing=(1, 2, 3))
+    indices, scores = strategies.outlier(view, 12, rng, detector=detector)
+    assert np.isfinite(scores).all()
+    assert set(pool_targets[indices].tolist()) >= {1, 2, 3}
+
+
 @pytest.mark.parametrize("contrast", ["ratio", "none"])
 @pytest.mark.parametrize("per_class", [True, False])
 @pytest.mark.parametrize("detector", ["knn", "gmm", "ocsvm"])

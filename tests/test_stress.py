@@ -62,6 +62,18 @@ def test_broken_images_keep_their_ink_but_are_no_images_of_the_set(mini):
     assert moved == pytest.approx(len(broken) / 2, abs=2)
 
 
+def test_more_images_are_shuffled_where_pairs_of_different_classes_are_too_few(mini):
+    targets = np.arange(200) // 180  # 90:10
+    own = alod.from_arrays(mini.images[:200], targets)
+    pool = stress.make(own, "foreign_hard_20")
+    broken = pool.images[pool.targets == -1]
+    assert len(pool.images) == 200
+    assert len(as_rows(broken) - as_rows(own.images)) == 40
+    ink = {tuple(np.sort(image.ravel())) for image in own.images.numpy()}
+    moved = sum(tuple(np.sort(image.ravel())) in ink for image in broken.numpy())
+    assert 20 < moved < 40
+
+
 def test_no_foreign_images_are_known_for_the_users_data(mini):
     own = alod.from_arrays(mini.images[:50], mini.targets[:50])
     with pytest.raises(AlodError, match="add your own with target -1"):
