@@ -291,7 +291,7 @@ def from_arrays(
     >>> data.images.shape, data.targets.tolist(), data.classes
     (torch.Size([4, 1, 28, 28]), [0, 1, 1, 0], ('cat', 'dog'))
     """
-    images_NCHW = _as_images("images", images)
+    images_NCHW = as_images("images", images)
     if len(images_NCHW) == 0:
         raise AlodError("images hold no image: expected at least one")
     if (test_images is None) != (test_targets is None):
@@ -305,7 +305,7 @@ def from_arrays(
     if test_images is None:
         test_MCHW = np.zeros((0, *shape), np.uint8)
     else:
-        test_MCHW = _as_images("test_images", test_images)
+        test_MCHW = as_images("test_images", test_images)
     if test_MCHW.shape[1:] != shape:
         raise AlodError(
             f"test_images have shape {test_MCHW.shape[1:]} (channels, height, width): "
@@ -565,8 +565,55 @@ def _as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np
         raise AlodError(f"{name} are no array ({error}): expected equal shapes") from error
 
 
-def _as_images(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.uint8]:
-    """Return images as contiguous, writable uint8 (N, C, H, W), or refuse them."""
+def fingerprint(images: torch.Tensor | npt.NDArray[np.generic]) -> str:
+    """Describe a pool by its shape and a checksum of about 64 of its images.
+
+    Parameters
+    ----------
+    images : torch.Tensor or numpy.ndarray
+        (N, C, H, W); of a memory-mapped pool, no more is read.
+
+    Returns
+    -------
+    str
+        The same for the same images, and hardly ever for others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fingerprint(np.zeros((2, 1, 28, 28), np.uint8))
+    '(2, 1, 28, 28) 1966e863'
+    """
+    few = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
+    return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"
+
+
+def as_images(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Return images as contiguous, writable uint8 (N, C, H, W), or refuse them.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls them.
+    values : array or torch.Tensor
+        As in :func:`from_arrays`, but there may be none.
+
+    Returns
+    -------
+    ndarray of uint8 (N, C, H, W)
+        Not copied where it need not be.
+
+    Raises
+    ------
+    AlodError
+        If shape, type or range is not as there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_images("images", np.ones((2, 28, 28))).max()
+    np.uint8(255)
+    """
     images = _as_numpy(name, values)
     shape = images.shape
     if images.ndim == 3:

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
@@ -17,7 +18,7 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from alod import initial, models, strategies, stress, training
-from alod.data import DATASETS, Dataset, load_dataset
+from alod.data import DATASETS, Dataset, fingerprint, load_dataset
 from alod.detectors import class_scores, contrast
 from alod.errors import AlodError, check_count, check_name
 from alod.evaluation import calibration_error
@@ -134,8 +135,7 @@ class ExperimentConfig:
         check_count("min_epochs", self.min_epochs, 0)
         check_count("inlier_passes", self.inlier_passes, 0)
         check_count("seed", self.seed, 0)
-        if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate <= 1:
-            raise AlodError(f"learning_rate={self.learning_rate!r}: expected a number in (0, 1]")
+        training.check_learning_rate(self.learning_rate)
         if not isinstance(self.strategy_params, dict):
             raise AlodError(f"strategy_params={self.strategy_params!r}: expected a dict")
         check_name("strategy", self.strategy, strategies.STRATEGIES)
@@ -144,7 +144,8 @@ class ExperimentConfig:
             json.dumps(self.strategy_params)
         except TypeError as error:
             raise AlodError(f"strategy_params: {error}; give plain values") from None
-        training.resolve_device(self.device)
+        # Whether it is here is asked when it is run: a finished run can be read anywhere.
+        training.check_device(self.device)
 
     @property
     def n_labels(self) -> int:
@@ -324,20 +325,42 @@ def run_experiment(
     Raises
     ------
     AlodError
-        If `out` lies under a file or holds another config, there are fewer images than labels to
-        buy, or the data cannot be had; before anything is computed or written.
+        If `out` lies under a file, holds another config or a run on other data, there are fewer
+        images than labels to buy, the device is not here, or the data cannot be had; before
+        anything is computed or written.
     """
     folder = Path(out)
     _check_folder(folder, config)
-    if not is_finished(folder):
-        data = check_data(config, data)
-        data = _check_size(config, stress.make(data, config.pool, config.seed))
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            # Another process may have finished it while this one waited.
-            if not is_finished(folder):
-                _go_on(config, folder, data, on_round)
+    if is_finished(folder):
+        run = load_run(folder)
+        if data is not None:
+            _check_same_data(folder, run.provenance.get("data"), _checksum(data))
+        return run
+    training.resolve_device(config.device)
+    data = check_data(config, data)
+    checksum = _checksum(data)
+    data = _check_size(config, stress.make(data, config.pool, config.seed))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        # Another process may have begun another run here, or finished this one, meanwhile.
+        _check_folder(folder, config)
+        if not is_finished(folder):
+            _go_on(config, folder, data, checksum, on_round)
     return load_run(folder)
+
+
+def _checksum(data: Dataset) -> str:
+    """Tell data sets apart: by a part of the images and by all targets."""
+    return f"{fingerprint(data.images)} {zlib.crc32(data.targets.numpy().tobytes()):08x}"
+
+
+def _check_same_data(folder: Path, kept: str | None, given: str) -> None:
+    """Refuse to go on with other images, which would inherit the answers of the old ones."""
+    if kept not in (None, given):  # older runs do not tell
+        raise AlodError(
+            f"out={str(folder)!r}: holds a run on other data ({kept}, now {given}); give the same "
+            "images and targets, or choose another folder"
+        )
 
 
 def is_finished(folder: Path) -> bool:
@@ -381,11 +404,19 @@ def load_run(folder: str | Path) -> Run:
     )
 
 
-def _go_on(config: ExperimentConfig, folder: Path, data: Dataset, on_round: OnRound | None) -> None:
+def _go_on(
+    config: ExperimentConfig,
+    folder: Path,
+    data: Dataset,
+    checksum: str,
+    on_round: OnRound | None,
+) -> None:
     """Do the rounds that the folder lacks, then finish it."""
+    progress = _Progress.load(folder / "checkpoint.pt")
+    _check_same_data(folder, progress.data, checksum)
+    progress.data = checksum
     write_atomically(folder / "config.json", json.dumps(asdict(config), indent=1) + "\n")
     learner = _new_learner(config, data)
-    progress = _Progress.load(folder / "checkpoint.pt")
     if progress.learner is not None:
         learner.load_state_dict(progress.learner)
     elif config.keep_embeddings:
@@ -521,6 +552,7 @@ class _Progress:
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
     learner: dict[str, Any] | None = None
     wall_seconds: float = 0.0
+    data: str | None = None
 
     @classmethod
     def load(cls, path: Path) -> "_Progress":
@@ -569,6 +601,7 @@ def _finish(
         "device": str(learner.device),
         "threads": torch.get_num_threads(),
         "wall_seconds": round(progress.wall_seconds, 2),
+        "data": progress.data,
         "config": asdict(config),
     }
     write_atomically(folder / "provenance.json", json.dumps(source, indent=1) + "\n")

@@ -246,7 +246,8 @@ def select(
     check_name("initial method", method, METHODS)
     check_count("n_initial", n, 1, len(images), "the size of the pool")
     rng = np.random.default_rng(0) if rng is None else rng
-    if method == "random":
+    # A single image has no principal component to choose by.
+    if method == "random" or len(images) == 1:
         return random(torch.empty(len(images), 0), n, rng).astype(np.int64)
     return METHODS[method](_as_features(images), n, rng).astype(np.int64)
 

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from alod import detectors, geometry, models, strategies, training
 from alod.coreset import inliers
-from alod.data import from_arrays
+from alod.data import as_images, fingerprint, from_arrays
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
 from alod.initial import FEATURES
@@ -53,7 +54,8 @@ class ActiveLearner:
     n_classes : int
         Classes there are, at least 2.
     model : {"cnn", "lenet5", "resnet18"} or torch.nn.Module
-        The classifier; a module must return ``(embedding (N, D), logits (N, n_classes))``.
+        The classifier; a module must return ``(embedding (N, D), logits (N, n_classes))``. It is
+        copied, and its weights are those that every learner sets out from.
     strategy : str or callable
         A name in :data:`alod.strategies.STRATEGIES` or a function of that kind.
     strategy_params : mapping, optional
@@ -133,6 +135,7 @@ class ActiveLearner:
         check_count("batch_size", batch_size, 2)
         check_count("min_epochs", min_epochs, 0)
         check_count("inlier_passes", inlier_passes, 0)
+        training.check_learning_rate(learning_rate)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
         check_name("features", features, FEATURES)
@@ -141,13 +144,22 @@ class ActiveLearner:
         self._strategy_name = strategy if isinstance(strategy, str) else None
         self._model_name = model if isinstance(model, str) else None
         self.device = training.resolve_device(device)
-        self.images = images if isinstance(images, np.memmap) else from_arrays(images).images
+        self.images = images if _is_streamed(images) else from_arrays(images).images
         if isinstance(model, str):
             channels = self.images.shape[1]
             model = training.build_seeded(model, n_classes, channels, self._seed("weights", 0))
+        else:
+            # Two learners of one module would train each other's.
+            model = copy.deepcopy(model)
         self.model = model.to(self.device).eval()
         sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
-        models.check_contract(self.model, sample, n_classes)
+        try:
+            models.check_contract(self.model, sample, n_classes)
+        except RuntimeError as error:
+            raise AlodError(
+                f"model={self._model_name or type(model).__name__!r} cannot take images of shape "
+                f"{tuple(sample.shape[1:])} (channels, height, width): {str(error).splitlines()[0]}"
+            ) from None
         self._initial_state = _cpu_copy(self.model.state_dict())
         self.answers = np.full(len(self.images), UNLABELED)
         self._asked = np.zeros(len(self.images), dtype=bool)
@@ -500,16 +512,17 @@ class ActiveLearner:
         embeddings, logits = self.outputs()
         pool, labeled, foreign = self.pool, self.labeled, self.foreign
         features = self._scaled_features() if len(foreign) else logits[:, :0]
+        place = self._query_device
         return PoolView(
-            labeled_embeddings=embeddings[labeled].to(self.device),
-            labeled_targets=torch.as_tensor(self.answers[labeled], device=self.device),
-            pool_embeddings=embeddings[pool].to(self.device),
-            pool_logits=logits[pool].to(self.device),
-            foreign_embeddings=embeddings[foreign].to(self.device),
+            labeled_embeddings=embeddings[labeled].to(place),
+            labeled_targets=torch.as_tensor(self.answers[labeled], device=place),
+            pool_embeddings=embeddings[pool].to(place),
+            pool_logits=logits[pool].to(place),
+            foreign_embeddings=embeddings[foreign].to(place),
             mc_logits=self._mc_logits,
-            labeled_features=features[labeled].to(self.device),
-            pool_features=features[pool].to(self.device),
-            foreign_features=features[foreign].to(self.device),
+            labeled_features=features[labeled].to(place),
+            pool_features=features[pool].to(place),
+            foreign_features=features[foreign].to(place),
         )
 
     def _blank_view(self) -> PoolView:
@@ -519,6 +532,11 @@ class ActiveLearner:
             self.seconds["infer"] = 0.0
         labeled, pool = (torch.empty(len(rows), 0) for rows in (self.labeled, self.pool))
         return PoolView(labeled, torch.as_tensor(self.answers[self.labeled]), pool, pool)
+
+    @property
+    def _query_device(self) -> torch.device:
+        # Queries compute in float64, which Apple's GPUs do not know.
+        return torch.device("cpu") if self.device.type == "mps" else self.device
 
     def _check_fitted(self) -> None:
         if not self._fitted:
@@ -537,7 +555,7 @@ class ActiveLearner:
         numpy.ndarray
             int64 (N,), classes.
         """
-        return np.asarray(training.infer(self.model, images)[1].argmax(1))
+        return np.asarray(training.infer(self.model, self._alike(images))[1].argmax(1))
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Tell how likely the classifier holds each class to be.
@@ -553,7 +571,7 @@ class ActiveLearner:
             float32 (N, C), in [0, 1]; rows sum to 1. How far they can be trusted is a question of
             its own, see :func:`alod.evaluation.calibration_error`.
         """
-        return np.asarray(training.infer(self.model, images)[1].softmax(1))
+        return np.asarray(training.infer(self.model, self._alike(images))[1].softmax(1))
 
     def embed(self, images: Images) -> np.ndarray:
         """Compute embeddings of images.
@@ -568,7 +586,18 @@ class ActiveLearner:
         numpy.ndarray
             float32 (N, D).
         """
-        return np.asarray(training.infer(self.model, images)[0])
+        return np.asarray(training.infer(self.model, self._alike(images))[0])
+
+    def _alike(self, images: Images) -> Images:
+        """Return images that the classifier can take, or refuse them."""
+        if not isinstance(images, np.memmap):  # which is streamed
+            images = torch.from_numpy(as_images("images", images))
+        if images.shape[1:] != self.images.shape[1:]:
+            raise AlodError(
+                f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "
+                f"{tuple(self.images.shape[1:])}, as in the pool"
+            )
+        return images
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the learner has learned, less the images.
@@ -620,18 +649,32 @@ class ActiveLearner:
         ----------
         path : str or Path
             Replaced whole or not at all.
+
+        Raises
+        ------
+        AlodError
+            If ``strategy_params`` holds what a file cannot, a detector for one.
         """
+        params = self._settings["strategy_params"]
+        try:
+            params = json.loads(json.dumps(params))
+        except TypeError as error:
+            raise AlodError(
+                f"strategy_params={params}: {error}, so that no file can hold it; give plain "
+                "values, such as a detector's name"
+            ) from None
         stored = self.images if isinstance(self.images, Tensor) else None
         content = {
             "state": self.state_dict(),
             "initial_state": self._initial_state,
             "settings": {
                 **self._settings,
+                "strategy_params": params,
                 "model": self._model_name,
                 "strategy": self._strategy_name,
             },
             "images": stored,
-            "fingerprint": _fingerprint(self.images),
+            "fingerprint": fingerprint(self.images),
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -689,7 +732,7 @@ class ActiveLearner:
         missing = [name for name, value in given.items() if value is None]
         if missing:
             raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
-        if _fingerprint(given["images"]) != content["fingerprint"]:
+        if fingerprint(given["images"]) != content["fingerprint"]:
             raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
         learner = cls(**given, **settings, device=device)
         learner._initial_state = content["initial_state"]
@@ -726,7 +769,7 @@ class ActiveLearner:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.
         seed = self._seed("dropout", self._n_answered())
         samples = training.infer_dropout(self.model, self.images, self.outputs()[0], n, seed)
-        return samples[:, self.pool].to(self.device)
+        return samples[:, self.pool].to(self._query_device)
 
     def _check_indices(self, indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
@@ -778,7 +821,13 @@ def _cpu_copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
-def _fingerprint(images: Images) -> str:
-    """Describe a pool by its shape and a checksum of at most 64 of its images."""
-    few = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
-    return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"
+def _is_streamed(images: Images) -> bool:
+    """Tell whether a pool stays on disk; one that would be misread there is refused."""
+    if not isinstance(images, np.memmap):
+        return False
+    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] <= 4 < images.shape[1]:
+        raise AlodError(
+            f"images: memory-mapped {images.dtype}{images.shape}: expected uint8 (N, C, H, W); "
+            "write them so, or load them whole with numpy.load(path)"
+        )
+    return True

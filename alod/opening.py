@@ -111,16 +111,17 @@ def _make_or_reopen(
     if not (path / "run.json").exists():
         # Refused before anything is written.
         _check_new(path, images)
-        _settings(given, images, path)
+        _settings(given, images, path, strategy)
     with refusing(path, "give a folder that can be written"):
         path.mkdir(parents=True, exist_ok=True)
     try:
         with lock_run(path):
             _sweep_leftovers(path)
             run = _open(path, images, given, model, strategy, device)
-    except AlodError:
-        if created and not (path / "run.json").exists():
-            shutil.rmtree(path, ignore_errors=True)
+    except Exception:
+        if not (path / "run.json").exists():
+            # What was read of a pool without a run would be taken for another run's.
+            shutil.rmtree(path if created else path / "pool", ignore_errors=True)
         raise
     run.restore()
     if run.gone:
@@ -149,13 +150,14 @@ def _open(
                 f"{path}: was made with {name}={kept.get(name)!r}, not {_plain(value)!r}; leave it "
                 "out, or make another run folder"
             )
-    settings = _settings(kept | given, images, path)
+    values = kept | given
     for name, value in (("model", model), ("strategy", strategy)):
-        if getattr(settings, name) == "given" and not callable(value):
+        if values.get(name) == "given" and not callable(value):
             raise AlodError(
                 f"{path}: was made with a {name} of your own; open it in Python, "
                 f"alod.open_run({str(path)!r}, {name}=...)"
             )
+    settings = _settings(values, images, path, strategy)
     where = stored.get("images")
     if made and images is not None and isinstance(where, list) != isinstance(images, str | Path):
         made_of = "a folder of images" if isinstance(where, list) else "an array"
@@ -183,6 +185,7 @@ def _settings(
     values: dict[str, Any],
     images: str | Path | npt.ArrayLike | None,
     path: Path,
+    strategy: str | strategies.Strategy | None,
 ) -> Settings:
     """Check and complete the settings of a run."""
     if values.get("folders_are_classes") and not values.get("classes"):
@@ -201,12 +204,9 @@ def _settings(
     check_count("audit", settings.audit, 0)
     if settings.model != "given":
         check_name("model", settings.model, MODELS)
-    rate = settings.learning_rate
-    if not isinstance(rate, int | float) or not 0 < rate <= 1:
-        raise AlodError(f"learning_rate={rate!r}: expected a number in (0, 1]")
     # The learner's own checks, on one blank image, before a million others are read.
     blank = np.zeros((1, 1, 16, 16), np.uint8)
-    chosen = "random" if settings.strategy == "given" else settings.strategy
+    chosen = strategy if callable(strategy) else settings.strategy
     ActiveLearner(blank, len(settings.classes), "lenet5", chosen, **settings.of_learner)
     return settings
 

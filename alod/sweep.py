@@ -29,6 +29,7 @@ from alod.experiment import (
     run_experiment,
 )
 from alod.files import write_atomically
+from alod.training import resolve_device
 
 FIELDS = [f.name for f in fields(ExperimentConfig)]
 # What of a run's provenance a recorded result tells.
@@ -259,6 +260,8 @@ def run_sweep(
         check_name("data set", config.dataset, DATASETS)
         # Loaded here first, so that no two workers download it at the same time.
         check_data(config, _dataset(config.dataset))
+        if dask is None:
+            resolve_device(config.device)
     client = None if dask is None else _connect(dask)
     with nullcontext() if client is None else client:
         try:
@@ -426,7 +429,12 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
             continue
         try:
             run = load_run(place)
-        except (OSError, ValueError, TypeError) as error:
+        except (AlodError, TypeError) as error:
+            raise AlodError(
+                f"{place}: of another version of alod ({_one_line(error)}); read it with the one "
+                "that provenance.json tells"
+            ) from None
+        except (OSError, ValueError) as error:
             raise AlodError(
                 f"{place}: unreadable ({_one_line(error)}); delete it and run it again"
             ) from None

@@ -50,16 +50,64 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     AlodError
         If there is no such device, or it is not on this machine.
     """
+    kind, number = check_device(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
+    if kind == "auto":
         return torch.device(next((name for name in there if there[name]), "cpu"))
-    kind, _, number = str(device).partition(":")
-    check_name("device", kind, ("auto", "cpu", "cuda", "mps"))
     count = torch.cuda.device_count() if kind == "cuda" else 1
     valid_number = not number or (number.isdigit() and int(number) < count)
     if not there.get(kind, True) or not valid_number:
         raise AlodError(f"device={str(device)!r}: not on this machine; use 'auto' or 'cpu'")
     return torch.device(str(device))
+
+
+def check_device(device: str | torch.device) -> tuple[str, str]:
+    """Refuse what is the name of no device, be it on this machine or not.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        As in :func:`resolve_device`.
+
+    Returns
+    -------
+    tuple of str
+        Its kind and its number, which may be empty.
+
+    Raises
+    ------
+    AlodError
+        If there is no such kind of device.
+
+    Examples
+    --------
+    >>> check_device("cuda:1")
+    ('cuda', '1')
+    """
+    kind, _, number = str(device).partition(":")
+    check_name("device", kind, ("auto", "cpu", "cuda", "mps"))
+    return kind, number
+
+
+def check_learning_rate(rate: object) -> None:
+    """Refuse a learning rate that is no number above 0 and up to 1.
+
+    Parameters
+    ----------
+    rate : object
+        As given.
+
+    Raises
+    ------
+    AlodError
+        If it is not.
+
+    Examples
+    --------
+    >>> check_learning_rate(3e-3)
+    """
+    if not isinstance(rate, int | float) or not 0 < rate <= 1:
+        raise AlodError(f"learning_rate={rate!r}: expected a number in (0, 1]")
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:

@@ -3,12 +3,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 import alod
 from alod import AlodError, experiment, initial
@@ -289,3 +292,47 @@ def test_kill_during_the_first_write_leaves_no_folder_that_is_refused(tmp_path, 
     out.mkdir()
     (out / ".config.json.k3x9").write_text('{"dataset": "mn')
     assert len(alod.run_experiment(TINY, out, data=mini).history) == 3
+
+
+def test_a_run_of_another_machines_device_can_be_read(tmp_path, mini):
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    (run.folder / "config.json").write_text(json.dumps(asdict(TINY) | {"device": "cuda:7"}))
+    assert load_run(run.folder).config.device == "cuda:7"
+    assert alod.run_experiment(TINY, run.folder).history.equals(run.history)
+    with pytest.raises(AlodError, match=r"cuda:7.*not on this machine"):
+        alod.run_experiment(replace(TINY, device="cuda:7"), tmp_path / "other", data=mini)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path, mini):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    order = np.random.default_rng(0).permutation(len(mini.images))
+    others = {
+        "images": replace(mini, images=mini.images[order]),
+        "targets": replace(mini, targets=mini.targets[order]),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        alod.run_experiment(TINY, tmp_path / "run", data=mini, on_round=stop)
+    for other in others.values():
+        with pytest.raises(AlodError, match="a run on other data"):
+            alod.run_experiment(TINY, tmp_path / "run", data=other)
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    for other in others.values():
+        with pytest.raises(AlodError, match="a run on other data"):
+            alod.run_experiment(TINY, run.folder, data=other)
+    assert alod.run_experiment(TINY, run.folder, data=mini).history.equals(run.history)
+
+
+def test_a_run_that_another_process_began_meanwhile_is_not_taken_over(tmp_path, mini):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with FileLock(folder / ".lock"):
+            waiting = pool.submit(alod.run_experiment, TINY, folder, mini)
+            time.sleep(0.5)
+            assert not waiting.done()
+            (folder / "config.json").write_text(json.dumps(asdict(replace(TINY, seed=1))))
+        with pytest.raises(AlodError, match="holds another config"):
+            waiting.result()

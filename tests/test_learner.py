@@ -50,6 +50,15 @@ def test_asked_twice_in_the_same_state_it_asks_the_same(learner, mini):
     assert np.array_equal(learner.query(20), learner.query(20))
 
 
+@pytest.mark.parametrize("strategy", ["outlier", "bald", "margin"])
+def test_apple_gpus_leave_the_query_to_the_processor(mini, strategy):
+    learner = alod.ActiveLearner(mini.images[:300], 10, "lenet5", strategy, steps=5, device="cpu")
+    go(learner, mini, 30)
+    asked = learner.query(20)
+    learner.device = torch.device("mps")  # which knows no float64
+    assert np.array_equal(learner.query(20), asked)
+
+
 def test_same_seed_same_questions_other_seed_others(mini):
     def questions(seed):
         learner = alod.ActiveLearner(mini.images, 10, model="lenet5", steps=5, seed=seed)
@@ -309,3 +318,68 @@ def test_inliers_hold_no_foreign_image_and_refuse_a_bad_share(mini):
     assert not np.isin(learner.inliers(1.0).indices, noise).any()
     with pytest.raises(AlodError, match="share of the pool"):
         learner.inliers(0.0)
+
+
+def test_a_module_of_the_users_is_not_trained_and_serves_two_learners(mini):
+    torch.manual_seed(0)
+    module = alod.models.LeNet5(n_classes=10)
+    before = [weights.clone() for weights in module.parameters()]
+    asked = []
+    for _ in range(2):
+        learner = alod.ActiveLearner(mini.images, 10, module, steps=5)
+        go(learner, mini, 30)
+        asked.append(learner.query(20).tolist())
+    assert asked[0] == asked[1]
+    for old, new in zip(before, module.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "embed"])
+def test_images_unlike_the_pool_are_refused_not_misread(learner, mini, method):
+    images = mini.images[:5].numpy()
+    call = getattr(learner, method)
+    np.testing.assert_array_equal(call(images[:, 0]), call(images))  # (N, H, W)
+    np.testing.assert_array_equal(call(images / 255), call(images))
+    for wrong, message in (
+        (images.astype(np.int64), "expected uint8"),
+        (images.astype(float), "expected from 0 to 1"),
+        (np.full((1, 1, 28, 28), np.nan), "NaN"),
+        (np.repeat(images, 3, axis=1), r"expected \(1, 28, 28\)"),
+        (images[..., :20], r"expected \(1, 28, 28\)"),
+    ):
+        with pytest.raises(AlodError, match=message):
+            call(wrong)
+
+
+@pytest.mark.parametrize("shape", [(9, 28, 28), (9, 28, 28, 3)])
+def test_a_memory_mapped_pool_that_would_be_misread_is_refused(shape, tmp_path):
+    for dtype in (np.uint8, np.float32):
+        np.save(tmp_path / "pool.npy", np.zeros(shape, dtype))
+        with pytest.raises(AlodError, match=r"memory-mapped .* expected uint8 \(N, C, H, W\)"):
+            alod.ActiveLearner(np.load(tmp_path / "pool.npy", mmap_mode="r"), 2)
+
+
+def test_what_cannot_be_learned_is_refused_before_any_label_is_given(mini):
+    with pytest.raises(AlodError, match=r"lenet5.* shape \(1, 8, 8\)"):
+        alod.ActiveLearner(np.zeros((9, 8, 8), np.uint8), 2, "lenet5")
+    for rate in (-1, 0, 2, "3e-3"):
+        with pytest.raises(AlodError, match="learning_rate"):
+            alod.ActiveLearner(mini.images, 10, learning_rate=rate)
+
+
+def test_a_pool_of_one_image_can_be_asked():
+    learner = alod.ActiveLearner(np.zeros((1, 28, 28), np.uint8), 2, "lenet5")
+    assert learner.query(1).tolist() == [0]
+
+
+def test_parameters_that_no_file_can_hold_are_refused_before_one_is_written(mini, tmp_path):
+    given = {"detector": alod.detectors.make("lof")}
+    learner = alod.ActiveLearner(mini.images, 10, "lenet5", strategy_params=given)
+    with pytest.raises(AlodError, match="a detector's name"):
+        learner.save(tmp_path / "learner.pt")
+    assert not list(tmp_path.iterdir())
+    learner = alod.ActiveLearner(
+        mini.images, 10, "lenet5", strategy_params={"focus": np.float64(4)}
+    )
+    learner.save(tmp_path / "learner.pt")
+    assert len(alod.ActiveLearner.load(tmp_path / "learner.pt").pool) == len(mini.images)

@@ -17,7 +17,7 @@ import pytest
 
 import alod
 from alod import AlodError, ExperimentConfig, cli, sweep
-from alod.experiment import load_run
+from alod.experiment import load_run, run_experiment
 
 ROOT = Path(__file__).parent.parent
 TINY = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
@@ -307,6 +307,16 @@ def test_failing_run_leaves_the_others_alone(tmp_path, file, capsys):
     runs, unfinished = sweep.find_runs([out])
     assert {run.config.hash() for run in runs} == {c.hash() for c in CONFIGS} - {broken.name}
     assert unfinished == [broken.resolve()]
+
+
+def test_run_of_another_version_is_named_and_nobody_is_told_to_delete_it(tmp_path):
+    run = run_experiment(replace(CONFIGS[0], rounds=0), tmp_path / "run", on_round=lambda row: None)
+    for change in ({"strategy": "gone"}, {"gone": 1}):
+        told = json.dumps(asdict(run.config) | change)
+        (run.folder / "config.json").write_text(told)
+        with pytest.raises(AlodError, match="another version of alod") as error:
+            sweep.find_runs([tmp_path])
+        assert "delete" not in str(error.value)
 
 
 def test_run_whose_process_dies_is_given_up_and_all_others_end(tmp_path, alone):
