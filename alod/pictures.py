@@ -252,7 +252,7 @@ def stage_maps(
 def recorded_maps(
     dataset: str, model: str, titles: Sequence[str], n_images: int = 2000, seed: int = 0
 ) -> list[go.Figure]:
-    """Draw a full pool after its last round, as recorded: all of it by UMAP, a part by t-SNE.
+    """Draw a full pool after its last round, as recorded, by UMAP and by t-SNE.
 
     Parameters
     ----------
@@ -291,12 +291,10 @@ def recorded_maps(
     never = np.flatnonzero(kept["round"] < 0)
     few = np.random.default_rng(seed).choice(never, min(n_images, len(never)), replace=False)
     pointed = np.sort(np.concatenate([few, np.flatnonzero(kept["round"] >= 0)]))
-    places = kept["shown"][pointed]
+    row = kept["shown"][pointed]
     maps = []
     for method, title in zip(METHODS, titles, strict=True):
         xy = kept[f"{method}_last"].T
-        # UMAP has laid out the whole pool, t-SNE only what is shown.
-        row = places if method == "umap" else pointed
         told = trust[trust["method"] == method]["trustworthiness"].item()
         maps.append(
             figures.embedding_map(
@@ -304,8 +302,8 @@ def recorded_maps(
                 groups[pointed],
                 title=title,
                 classes=mini.classes,
-                targets=kept["targets"][places],
-                indices=places,
+                targets=kept["targets"][row],
+                indices=row,
                 note=f"{METHODS[method]}; n = {len(xy):,} images, {len(pointed):,} of them to be "
                 f"pointed at; trustworthiness {told:.2f}",
                 images=images[pointed],

@@ -109,9 +109,9 @@ def recorded(dataset: str, model: str) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of str to ndarray
-        ``umap_before``, ``umap_last`` uint16 (2, N) and ``tsne_before``, ``tsne_last`` uint16
-        (2, S): coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32
-        (S,): positions in the pool, those of the embedded mini set first and in its order; for each
+        ``umap_before``, ``umap_last``, ``tsne_before``, ``tsne_last`` uint16 (2, N):
+        coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32 (S,):
+        positions in the pool, those of the embedded mini set first and in its order; for each
         of them ``round`` int8 (S,), -1 where it was never asked for, and ``score`` float16 (S,),
         its outlier score. ``core`` int32 (K,): the core set's positions. ``images`` uint8
         (A, 28, 28): those of `shown` that the mini set lacks, in greys from 0 to 15. ``targets``

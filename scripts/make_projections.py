@@ -1,8 +1,7 @@
 """Map the full pools: ALOD_DATA=DIR python scripts/make_projections.py runs/projections.
 
 Runs ``book/experiments/projections.yaml`` into the folder given, or goes on with it; projects the
-embeddings of all images of each pool by UMAP, and by t-SNE, which takes too long for so many, those
-of the embedded mini set and of what was asked for; before learning and after the last round.
+embeddings of all images of each pool by UMAP and t-SNE, before learning and after the last round.
 Writes ``book/results/projections.csv`` (how far each map can be trusted, and what lies where
 classes touch), ``.json`` (where it comes from) and ``book/results/projections/*.npz``.
 """
@@ -69,8 +68,7 @@ def record(
     kept = run.embeddings
     for stage, method in product(STAGES, projection.METHODS):
         space = kept[stage]
-        own = space if method == "umap" else space[shown]
-        coordinates = projection.project(own, method, seed=run.config.seed, cache=cache)
+        coordinates = projection.project(space, method, seed=run.config.seed, cache=cache)
         arrays[f"{method}_{stage}"] = packed(coordinates)
         rows.append(
             {
@@ -78,8 +76,8 @@ def record(
                 "model": run.config.model,
                 "stage": stage,
                 "method": method,
-                "n_images": len(own),
-                "trustworthiness": round(projection.trustworthiness(own, coordinates), 4),
+                "n_images": len(space),
+                "trustworthiness": round(projection.trustworthiness(space, coordinates), 4),
                 **shares(space, data, counted),
             }
         )
@@ -115,7 +113,8 @@ def main() -> None:
             write_atomically(RESULTS / "projections" / f"{name}.npz", content)
             print(f"{name}.npz: {len(content):,} bytes", flush=True)
     origin = provenance() | {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": sources}
-    origin["versions"] = {**origin["versions"], "umap-learn": version("umap-learn")}
+    libraries = {name: version(name) for name in projection.METHODS.values()}
+    origin["versions"] = {**origin["versions"], **libraries}
     write_atomically(RESULTS / "projections.csv", pd.DataFrame(table).to_csv(index=False))
     write_atomically(RESULTS / "projections.json", json.dumps(origin, indent=1) + "\n")
 

@@ -138,9 +138,10 @@ def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(d
     kept, mini = recorded(dataset, model), alod.load_dataset(f"{dataset}_mini")
     shown = kept["shown"]
     for stage in ("before", "last"):
-        assert kept[f"umap_{stage}"].shape == (2, 60_000)
-        assert kept[f"tsne_{stage}"].shape == (2, len(shown))
-        assert kept[f"umap_{stage}"].min() == 0 and kept[f"umap_{stage}"].max() == 1023
+        for method in ("umap", "tsne"):
+            coordinates = kept[f"{method}_{stage}"]
+            assert coordinates.shape == (2, 60_000)
+            assert coordinates.min() == 0 and coordinates.max() == 1023
     assert np.array_equal(shown[:6000], kept["mini"]) and len(np.unique(shown)) == len(shown)
     assert np.array_equal(kept["targets"][kept["mini"]], mini.targets.numpy())
     asked = kept["round"] >= 0
