@@ -787,7 +787,7 @@ def pools(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     Examples
     --------
     >>> rows = evaluation.recorded("stress").query("strategy_params == '{}'")
-    >>> pools(rows).data.loc["20 % foreign, LeNet5", "the best rival"].partition(" ")[0]
+    >>> pools(rows).data.loc["20 % foreign, CNN", "the best rival"].partition(" ")[0]
     'dbal'
     """
     setting = ("pool", "model")
