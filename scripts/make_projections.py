@@ -94,6 +94,7 @@ def main() -> None:
     failed = sweep.run_sweep(configs, given.runs).failed
     if failed:
         raise SystemExit(f"error: {failed}")
+    origin = provenance()  # before the checkout holds what is written below
     (RESULTS / "projections").mkdir(parents=True, exist_ok=True)
     table, sources = [], []
     for config in configs:
@@ -112,7 +113,7 @@ def main() -> None:
         ):
             write_atomically(RESULTS / "projections" / f"{name}.npz", content)
             print(f"{name}.npz: {len(content):,} bytes", flush=True)
-    origin = provenance() | {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": sources}
+    origin |= {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": sources}
     libraries = {name: version(name) for name in projection.METHODS.values()}
     origin["versions"] = {**origin["versions"], **libraries}
     write_atomically(RESULTS / "projections.csv", pd.DataFrame(table).to_csv(index=False))

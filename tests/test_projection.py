@@ -155,9 +155,9 @@ def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(d
 def test_recorded_maps_tell_their_trust_and_where_they_come_from():
     table = evaluation.recorded("projections")
     assert len(table) == 2 * 3 * 2 * 2 and table["trustworthiness"].between(0.5, 1).all()
-    assert (table[table["method"] == "umap"]["n_images"] == 60_000).all()
+    assert (table["n_images"] == 60_000).all()
     origin = json.loads((RESULTS / "projections.json").read_text())
-    assert len(origin["git_commit"]) == 40 and "umap-learn" in origin["versions"]
+    assert len(origin["git_commit"]) == 40 and {"umap-learn", "openTSNE"} <= set(origin["versions"])
     assert {run["config"]["model"] for run in origin["runs"]} == {"cnn", "lenet5", "resnet18"}
 
 
