@@ -577,9 +577,8 @@ def _read_history(path: Path) -> pd.DataFrame:
     if not path.exists():
         return empty
     try:
-        # Older pandas rounds the last digit, and would write it back rounded.
-        table = pd.read_csv(path, float_precision="round_trip")
-        return table[list(monitoring.HISTORY)].astype(float)
+        # As text first: older pandas rounds the last digit, and would write it back rounded.
+        return pd.read_csv(path, dtype=str)[list(monitoring.HISTORY)].astype(float)
     except (ValueError, KeyError, OSError):
         warnings.warn(f"{path}: unreadable; the curve begins anew, labels are safe", stacklevel=2)
         return empty
