@@ -1,4 +1,4 @@
-"""The API page: NumPy docstrings, each function and class with links to the chapters that use it.
+"""The API pages: NumPy docstrings, each function and class with links to the chapters that use it.
 
 Which chapters use a name is read from their code, so that the links keep up with the book.
 """

@@ -13,8 +13,10 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from html.parser import HTMLParser
+from itertools import repeat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -45,9 +47,10 @@ FLAGS = [
 MODES = {"light": (1280, 900), "dark": (1280, 900), "phone": (400, 800)}
 HEAVIEST = 3.0  # MB of HTML
 SLOWEST = 2.0  # seconds from disk until the first figure is seen
+JOBS = 2  # pages at a time; a browser waits as much as it computes
 # The least that a page with a figure can be; what it takes is the machine's doing.
 ONE_LINE = """<!doctype html><title>one line</title>
-<script src="html/_static/plotly.min.js"></script><div class="plotly-graph-div" id="line"></div>
+<script src="../html/_static/plotly.min.js"></script><div class="plotly-graph-div" id="line"></div>
 <script>Plotly.newPlot("line", [{ y: [1, 2] }])</script>"""
 
 # Note when the first figure is on the screen: with the frame after it has been drawn.
@@ -317,9 +320,12 @@ def check_links(path: Path) -> Iterator[str]:
             yield f"a link leads to no place on its page: {link}"
 
 
-def one_line_seconds(browser: Browser, out: Path) -> float:
-    """Return the seconds after which a page of one line shows it: the fastest of three."""
-    path = out / "one_line.html"
+def one_line_seconds(browser: Browser, folder: Path) -> float:
+    """Return the seconds after which a page of one line shows it: the fastest of three.
+
+    It is written to `folder`, which stands beside the book.
+    """
+    path = folder / f"one_line_{os.getpid()}.html"
     path.write_text(ONE_LINE, encoding="utf-8")
     seconds = []
     for _ in range(3):
@@ -423,43 +429,48 @@ def weights(path: Path) -> tuple[float, float]:
     return alone / 1e6, (alone + files) / 1e6
 
 
+def check(html: Path, path: Path, shots: Path) -> tuple[str, list[str]]:
+    """Open one page in every mode, in a browser of its own; return its weight and its faults."""
+    name = str(path.relative_to(html))
+    door = name == "index.html"  # the redirect leads to a page that is checked by itself
+    alone, everything = weights(path)
+    wrong = [*check_notebook(html, path), *dict.fromkeys(check_links(path))]
+    if alone > HEAVIEST:
+        wrong.append(f"{alone:.1f} MB of HTML, more than {HEAVIEST} MB")
+    seconds: list[float] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        for mode in ["light"] if door else MODES:
+            faults = check_page(browser, html, path, mode, shots, seconds)
+            wrong += [f"({mode}) {fault}" for fault in faults]
+        # The fastest of three: what else the machine does is not the page's fault.
+        first = 0 if door else min(seconds, default=0)
+        told = f"{name:<32}{alone:>9.2f}{everything:>11.2f}" + (f"{first:>10.2f}" if first else "")
+        if first > SLOWEST:
+            least = one_line_seconds(browser, shots)
+            told += f", a page of one line {least:.2f}"
+            if first > 2 * least:
+                wrong.append(f"{first:.1f} s until the first figure, one line {least:.1f} s")
+        browser.close()
+    return told, [f"{name}: {fault}" for fault in wrong]
+
+
 def main() -> None:
     """Check the book that ``make book`` has built."""
     out = book_folder().parent / "_build"
     html = out / "html"
     if not (html / "index.html").is_file():
         sys.exit(f"error: no book in {html}; run 'make book' first")
+    browser_path()
     shots = out / "screenshots"
     shutil.rmtree(shots, ignore_errors=True)
     shots.mkdir(parents=True)
     wrong: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        print(f"{'page':<32}{'HTML MB':>9}{'in all MB':>11}{'figure s':>10}")
-        for path in pages(html):
-            name = str(path.relative_to(html))
-            alone, everything = weights(path)
-            print(f"{name:<32}{alone:>9.2f}{everything:>11.2f}", end="", flush=True)
-            wrong += [f"{name}: {fault}" for fault in check_notebook(html, path)]
-            wrong += [f"{name}: {fault}" for fault in dict.fromkeys(check_links(path))]
-            if alone > HEAVIEST:
-                wrong.append(f"{name}: {alone:.1f} MB of HTML, more than {HEAVIEST} MB")
-            seconds: list[float] = []
-            # The redirect leads to a page that is checked by itself.
-            door = name == "index.html"
-            for mode in ["light"] if door else MODES:
-                faults = check_page(browser, html, path, mode, shots, seconds)
-                wrong += [f"{name} ({mode}): {fault}" for fault in faults]
-            # The fastest of three: what else the machine does is not the page's fault.
-            print(f"{min(seconds):>10.2f}" if seconds and not door else "", flush=True)
-            if not door and min(seconds, default=0) > SLOWEST:
-                least = one_line_seconds(browser, out)
-                told = (
-                    f"{name}: {min(seconds):.1f} s until the first figure, one line {least:.1f} s"
-                )
-                print(told, flush=True)
-                wrong += [told] * (min(seconds) > 2 * least)
-        browser.close()
+    print(f"{'page':<32}{'HTML MB':>9}{'in all MB':>11}{'figure s':>10}")
+    with ProcessPoolExecutor(JOBS) as pool:
+        for told, faults in pool.map(check, repeat(html), pages(html), repeat(shots)):
+            print(told, flush=True)
+            wrong += faults
     print(f"screenshots: {shots}")
     if wrong:
         print(f"{len(wrong)} faults:", *wrong, sep="\n  ", file=sys.stderr)
