@@ -18,7 +18,8 @@ help:
 	@echo
 	@echo "DATA is a folder of the full data sets; .venv is made on first use."
 
-# pip removes nothing that a new lock no longer names; delete .venv for that.
+# pip removes nothing that a new lock no longer names; delete .venv for that. What is imported is
+# compiled when it is: the rest of torch would take a minute.
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: no '$(PYTHON)' found; install Python 3.11 or newer, or set PYTHON=" >&2; exit 1; }
@@ -27,7 +28,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "error: Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 

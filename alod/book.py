@@ -620,7 +620,7 @@ def status(folder: Path, scale: str) -> str:
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
         shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
-        rows.append(f"| [{path.stem}]({path.name}) | {shown} | {run['duration']:.0f} |")
+        rows.append(f"| [{path.stem}]({path.name}) | {run['duration']:.0f} | {shown} |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
     return "\n".join(
         [
@@ -637,8 +637,8 @@ def status(folder: Path, scale: str) -> str:
             "Seconds are those of the processor above, other chapters running beside. No chapter "
             "needs a GPU; on Colab's free one, none has been timed.",
             "",
-            "| chapter | parameters | seconds |",
-            "|:---|:---|---:|",
+            "| chapter | seconds | parameters |",
+            "|:---|---:|:---|",
             *rows,
             "",
             "## Versions",

@@ -201,9 +201,9 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
         rows[name] = {
             ("the original's curve", "best %"): f"{100 * best['test_accuracy']:.1f}",
             ("the original's curve", "labels"): f"{best['n_labeled']:,}",
-            ("the original's curve", "ours need"): _labels(found[0]).replace(" seeds", ""),
+            ("the original's curve", "ours need"): _labels(found[0]),
             ("the original, all labels", "%"): f"{100 * everything:.1f}",
-            ("the original, all labels", "ours need"): _labels(found[1]).replace(" seeds", ""),
+            ("the original, all labels", "ours need"): _labels(found[1]),
             ("ours", "labels"): f"{end['n_labeled'].iloc[0]:,}",
             ("ours", "%"): _percent(end),
             ("ours", "% with all"): f"{100 * ceiling['test_accuracy'].mean():.1f}",
@@ -682,7 +682,7 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
 
 def _labels(row: Mapping[Any, Any]) -> str:
     everyone = row["n_reached"] == row["n_seeds"]
-    seeds = "" if everyone else f" ({row['n_reached']:.0f} of {row['n_seeds']:.0f} seeds)"
+    seeds = "" if everyone else f" ({row['n_reached']:.0f} of {row['n_seeds']:.0f})"
     median = row["labels_median"]
     return ("not reached" if np.isnan(median) else f"{median:,.0f}") + seeds
 

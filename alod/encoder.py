@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alod.models import AverageTo
 from alod.training import augment_batch, erase_square, seeded, to_float
 
 STEPS, BATCH, TEMPERATURE = 300, 192, 0.5
@@ -29,7 +30,7 @@ class Encoder(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         blocks = [_block(a, b) for a, b in pairwise((in_channels, 32, 64, 64))]
-        self.layers = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(4), nn.Flatten())
+        self.layers = nn.Sequential(*blocks, AverageTo(4), nn.Flatten())
         # Learns what the loss wants and is left out afterwards, as in SimCLR.
         self.project = nn.Sequential(nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 64))
 

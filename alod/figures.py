@@ -692,7 +692,8 @@ def image_grid(
     fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
     told = "; ".join(hover[:5]) + ("; …" if len(images) > 5 else "")
     note = "; ".join(filter(None, [f"n = {len(images)} images", note]))
-    height = round(rows * pitch * 46)  # between a page's width and a phone's
+    # Ten columns: between what a page and a phone have for each; fewer may be larger.
+    height = round(rows * pitch * min(460 / columns, 72))
     return _finish(fig, title, f"{len(images)} images: {told}.", height, note=note, inner=True)
 
 

@@ -43,40 +43,44 @@ class Normalize(nn.Module):
 
 
 @torch.fx.wrap  # tracing must not look inside: it cannot branch on a shape
-def pool_to_five(maps: Tensor) -> Tensor:
-    """Average maps (N, C, H, W) down to 5×5; images of 28×28 arrive at that size already.
+def average_to(maps: Tensor, side: int) -> Tensor:
+    """Average maps (N, C, H, W) to (N, C, side, side); those of that size already stay as they are.
 
     Examples
     --------
     >>> import torch
-    >>> pool_to_five(torch.zeros(1, 16, 9, 9)).shape
+    >>> average_to(torch.zeros(1, 16, 9, 9), 5).shape
     torch.Size([1, 16, 5, 5])
     """
-    if maps.shape[-2:] == (5, 5):
+    if maps.shape[-2:] == (side, side):
         return maps
     if maps.device.type != "mps":
-        return functional.adaptive_avg_pool2d(maps, 5)
+        return functional.adaptive_avg_pool2d(maps, side)
     # Apple's GPUs average only where the sizes divide. What becomes of each row and each column
     # alone makes the same a matrix product.
     rows, columns = (
-        functional.adaptive_avg_pool1d(torch.eye(side), 5).to(maps) for side in maps.shape[-2:]
+        functional.adaptive_avg_pool1d(torch.eye(n), side).to(maps) for n in maps.shape[-2:]
     )
     return rows.T @ maps @ columns
 
 
-class PoolToFive(nn.Module):
-    """Let images of other sizes than 28×28 in; see :func:`pool_to_five`.
+class AverageTo(nn.Module):
+    """Let images of other sizes than 28×28 in; see :func:`average_to`.
 
     Examples
     --------
     >>> import torch
-    >>> PoolToFive()(torch.zeros(1, 16, 9, 9)).shape
+    >>> AverageTo(5)(torch.zeros(1, 16, 9, 9)).shape
     torch.Size([1, 16, 5, 5])
     """
 
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (N, C, 5, 5)."""
-        return pool_to_five(maps)
+        """Return maps (N, C, side, side)."""
+        return average_to(maps, self.side)
 
 
 class CNN(nn.Module):
@@ -113,7 +117,7 @@ class CNN(nn.Module):
             nn.BatchNorm2d(64),
             nn.MaxPool2d(2),
             nn.ReLU(),
-            PoolToFive(),
+            AverageTo(5),
             nn.Flatten(),
             nn.Linear(1600, 128),
             nn.ReLU(),
@@ -159,7 +163,7 @@ class LeNet5(nn.Module):
             nn.Conv2d(6, 16, 5),
             nn.MaxPool2d(2),
             nn.Tanh(),
-            PoolToFive(),
+            AverageTo(5),
             nn.Flatten(),
             nn.Linear(400, 120),
             nn.Tanh(),

@@ -96,7 +96,8 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
         ``long_tail``: the rarest class has a fiftieth of the images of the commonest;
         ``foreign_5``, ``foreign_20``, ``foreign_40``: so many percent of the pool come from the
         other data set; ``foreign_hard_20``: are broken images of the same kind, half of them with
-        their quadrants in other places, half two images laid over each other.
+        their quadrants in other places, half two images of different classes laid over each other
+        (fewer where nearly all are of one class).
     seed : int
         Same seed, same pool.
 

@@ -289,7 +289,7 @@ def test_status_tells_parameters_and_seconds(tmp_path):
     (row,) = [line for line in page.splitlines() if line.startswith("| [toy](toy.ipynb)")]
     assert "`rounds=2`" in row
     assert "`scale=full`" in row
-    assert row.endswith("| 42 |")
+    assert row.startswith("| [toy](toy.ipynb) | 42 |")
     assert f"| python | {sys.version.split()[0]} |" in page
 
 

@@ -82,7 +82,7 @@ def test_the_table_of_labels_says_who_did_not_get_there():
     assert list(shown.index) == ["margin", "random"]
     assert shown.loc["margin"].tolist() == ["100", "100"]
     assert shown.loc["random", "70%"] == "175"  # the median of 200 and 150
-    assert shown.loc["random", "80%"] == "not reached (1 of 2 seeds)"
+    assert shown.loc["random", "80%"] == "not reached (1 of 2)"
 
 
 STRATEGIES = ("random", "margin", "outlier_topk", "original_meant", "outlier")

@@ -259,7 +259,9 @@ def test_a_round_takes_at_least_min_epochs_over_its_labels(mini, monkeypatch):
 def test_inliers_are_learned_with_their_predicted_class_and_cost_no_label(mini):
     oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
     plain, more = (
-        alod.ActiveLearner(mini.images, 10, "lenet5", augment="digits", inlier_passes=passes)
+        alod.ActiveLearner(
+            mini.images, 10, "lenet5", augment="digits", steps=150, inlier_passes=passes
+        )
         for passes in (0, 2)
     )
     for learner in (plain, more):

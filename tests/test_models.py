@@ -66,11 +66,12 @@ class OnAppleGPU(torch.Tensor):
         return super().__torch_function__(func, types, args, kwargs)
 
 
-@pytest.mark.parametrize("size", [(6, 6), (9, 4), (2, 13), (5, 5)])
-def test_apple_gpus_pool_maps_of_any_size_to_the_same(size):
+@pytest.mark.parametrize("side", [4, 5])
+@pytest.mark.parametrize("size", [(6, 6), (3, 3), (9, 4), (2, 13), (5, 5)])
+def test_apple_gpus_average_maps_of_any_size_to_the_same(size, side):
     maps = torch.rand(3, 4, *size)
-    pooled = models.pool_to_five(maps.as_subclass(OnAppleGPU)).as_subclass(torch.Tensor)
-    torch.testing.assert_close(pooled, nn.functional.adaptive_avg_pool2d(maps, 5))
+    averaged = models.average_to(maps.as_subclass(OnAppleGPU), side).as_subclass(torch.Tensor)
+    torch.testing.assert_close(averaged, nn.functional.adaptive_avg_pool2d(maps, side))
 
 
 def test_model_without_embedding_is_refused():
