@@ -1011,6 +1011,7 @@ def gains(
         )
     fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
     names = [spelled(name) for name in ordered[by]]
+    pitch = 34 if any(", " in name for name in names) else 26
     fig.update_xaxes(title_text=f"points above {spelled(reference)}")
     fig.update_yaxes(
         type="category",
@@ -1028,7 +1029,7 @@ def gains(
         fig,
         title,
         f"Gain over {spelled(reference)} in points: {told}.",
-        130 + 26 * len(names),
+        130 + pitch * len(names),
         note=f"Mean height of the learning curve over log-labels, minus that of "
         f"{spelled(reference)} with the same seed; mean and 95 % interval of "
         f"{_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, Holm-corrected.",
