@@ -125,6 +125,13 @@ def resolve_elsewhere(
     return found or (content if node["reftype"] in ("obj", "data") else None)
 
 
+def skip_fields(
+    app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the fields of named tuples, told in the docstring: Python calls each an alias."""
+    return (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") or None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension."""
     app.setup_extension("sphinx.ext.autodoc")
@@ -132,5 +139,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", read_chapters)
     # Behind napoleon, which rewrites the sections of a docstring at 500.
     app.connect("autodoc-process-docstring", link_chapters, priority=600)
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("missing-reference", resolve_elsewhere)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1029,7 +1029,7 @@ def gains(
         fig,
         title,
         f"Gain over {spelled(reference)} in points: {told}.",
-        130 + pitch * len(names),
+        130 + pitch * max(len(names), 5),
         note=f"Mean height of the learning curve over log-labels, minus that of "
         f"{spelled(reference)} with the same seed; mean and 95 % interval of "
         f"{_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, Holm-corrected.",

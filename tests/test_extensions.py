@@ -59,6 +59,15 @@ def test_every_module_is_on_one_page_and_leads_to_a_page_of_the_book():
         assert alod_api.TAUGHT[module] in pages
 
 
+def test_fields_of_named_tuples_are_left_out_and_nothing_else():
+    def skipped(obj):
+        return alod_api.skip_fields(None, "class", "name", obj, False, None)
+
+    assert skipped(alod.strategies.Selection.indices) is True
+    assert skipped(alod.strategies.Selection) is None
+    assert skipped(None) is None
+
+
 def test_maps_of_the_same_images_share_one_file(tmp_path):
     content = b"not quite a PNG"
     uri = "data:image/png;base64," + base64.b64encode(content).decode()
