@@ -824,7 +824,7 @@ def _behind_and_ahead(tests: pd.DataFrame) -> tuple[int, int]:
 
 
 def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".lstrip("0")
+    return "<\u00a0.001" if value < 0.001 else f"{value:.3f}".lstrip("0")
 
 
 def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:

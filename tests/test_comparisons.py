@@ -176,7 +176,7 @@ def test_strategies_on_one_pool_are_held_against_outlier():
     for rival in ("margin", "random"):
         lack = -100 * tests.loc[rival, "mean_difference"]
         assert table.loc[rival, "less than outlier"] == f"{lack:.1f}"
-        assert (table.loc[rival, "p"] == "< .001") == (tests.loc[rival, "p_holm"] < 0.001)
+        assert (table.loc[rival, "p"] == "<\u00a0.001") == (tests.loc[rival, "p_holm"] < 0.001)
 
 
 def test_what_it_took_is_the_end_of_the_runs_and_their_median_times():
