@@ -507,3 +507,25 @@ def test_what_the_front_pages_say_of_all_settings_is_recorded():
     foreign = comparisons.pools(stressed).data.query("index != 'long tail, LeNet5'")
     best = foreign["the best rival"].str.split().str[-1].astype(float)
     assert (foreign["accuracy: outlier"].astype(float) > best).all() and len(foreign) == 6
+
+
+def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
+    levers = evaluation.recorded("regularization")
+    fields = ["schedule", "label_smoothing", "weight_decay", "dropout", "norm"]
+    levers = levers.assign(recipe=levers[fields].astype(str).agg(" ".join, axis=1))
+    sure = {}
+    for model in ("lenet5", "cnn"):
+        own = levers[levers["model"] == model]
+        gains = evaluation.gains(own, "onecycle 0.0 0.01 0.25 labels", "auc", "recipe")
+        gains = gains.set_index("recipe")
+        smoothed = gains.loc["onecycle 0.1 0.01 0.25 labels"]
+        assert smoothed["mean_difference"] == pytest.approx(0.005, abs=0.001)
+        assert gains["mean_difference"].idxmin() == "constant 0.0 0.01 0.25 labels"
+        assert (gains["n_seeds"] == 5).all()
+        sure[model] = bool(smoothed["p_holm"] < 0.05)
+    assert sure == {"lenet5": False, "cnn": True}
+    resnet = levers[levers["model"] == "resnet18"]
+    means = resnet.pivot_table(index="n_labeled", columns="norm", values="test_accuracy")
+    gain = means["pool"] - means["labels"]
+    assert gain[20] > 0.05
+    assert (gain.drop(20).abs() < 0.005).all()
