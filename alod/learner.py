@@ -34,7 +34,10 @@ INLIER_SHARES = (0.8, 0.9, 0.97)
 
 
 class Inliers(NamedTuple):
-    """Images of the pool with the class predicted for them."""
+    """Images of the pool with the class predicted for them.
+
+    ``indices`` int64 (K,), ascending positions in the images; ``targets`` int64 (K,), classes.
+    """
 
     indices: np.ndarray
     targets: np.ndarray
