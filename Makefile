@@ -18,8 +18,8 @@ help:
 	@echo
 	@echo "DATA is a folder of the full data sets; .venv is made on first use."
 
-# pip removes nothing that a new lock no longer names; delete .venv for that. It compiles on one
-# core; this is left to all of them. Files that no Python 3 can read, templates, do not matter.
+# pip removes nothing that a new lock no longer names; delete .venv for that. What is never
+# imported need not be compiled: Python does the rest at first use.
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: no '$(PYTHON)' found; install Python 3.11 or newer, or set PYTHON=" >&2; exit 1; }
@@ -31,7 +31,6 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 book: $(READY)

@@ -614,13 +614,15 @@ def status(folder: Path, scale: str) -> str:
     commit = origin["git_commit"] or "unknown, no git checkout"
     changed = " (with uncommitted changes)" if commit.endswith("+") else ""
     machine = origin["machine"]
+    with_gpu, gpu = _gpu_seconds()
     rows = []
     for path in sorted(folder.glob("*.ipynb")):
         run = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
         shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
-        rows.append(f"| [{path.stem}]({path.name}) | {run['duration']:.0f} | {shown} |")
+        seconds = f"{run['duration']:.0f} | {with_gpu.get(path.stem, '–')}"
+        rows.append(f"| [{path.stem}]({path.name}) | {seconds} | {shown} |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
     return "\n".join(
         [
@@ -634,11 +636,11 @@ def status(folder: Path, scale: str) -> str:
             "",
             "## Chapters",
             "",
-            "Seconds are those of the processor above, other chapters running beside. No chapter "
-            "needs a GPU; on Colab's free one, none has been timed.",
+            "Seconds of this copy are those of the processor above, other chapters running beside.",
+            gpu,
             "",
-            "| chapter | seconds | parameters |",
-            "|:---|---:|:---|",
+            "| chapter | seconds | with a GPU | parameters |",
+            "|:---|---:|---:|:---|",
             *rows,
             "",
             "## Versions",
@@ -649,6 +651,23 @@ def status(folder: Path, scale: str) -> str:
             "",
         ]
     )
+
+
+def _gpu_seconds() -> tuple[dict[str, str], str]:
+    """Return each chapter's recorded seconds with a GPU, and what that GPU was."""
+    table = book_folder() / "results" / "gpu_seconds.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()[1:]
+    seconds = {name: f"{float(text):.0f}" for name, text in (line.split(",") for line in lines)}
+    origin = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
+    told = (
+        f"Those with a GPU were recorded at quick scale ({origin['time'][:10]}, commit "
+        f"`{origin['git_commit'][:7]}`): each chapter with {origin['cores_each']} cores and "
+        f"{origin['multiprocessors']} multiprocessors of an {origin['gpu']}. In cores and 32-bit "
+        "arithmetic that is near to Colab's free machine with its T4, whose memory and 16-bit "
+        "arithmetic are slower; no chapter has been timed there. The installation comes on top of "
+        "it. No chapter needs a GPU."
+    )
+    return seconds, told
 
 
 def main() -> None:

@@ -264,30 +264,34 @@ def for_free(curves: pd.DataFrame) -> go.Figure:
 
 
 def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
-    """Show how many inliers there are by labels, and how many of their classes are wrong.
+    """Show by labels how many inliers there are, how many of these are wrong, and the accuracy.
 
     Parameters
     ----------
     curves : DataFrame
-        Tidy curves of one setting, of runs with inliers: ``n_labeled, n_inliers, inlier_error``.
+        Tidy curves of one setting, of runs with inliers: ``n_labeled, test_accuracy, n_inliers,
+        inlier_error``.
     caption : str
         What is seen, n and units.
 
     Returns
     -------
     pandas.io.formats.style.Styler
-        Means over seeds, a row for each budget.
+        Means over seeds, of the accuracy with its standard deviation; a row for each budget.
 
     Examples
     --------
     >>> rows = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'lenet5'")
     >>> list(inlier_errors(rows.query("inlier_passes > 0")).data)
-    ['inliers', 'of these wrong, %']
+    ['inliers', 'of these wrong, %', 'test accuracy, %']
     """
-    means = curves.groupby("n_labeled")[["n_inliers", "inlier_error"]].mean()
+    by_labels = curves.groupby("n_labeled")
+    means = by_labels[["n_inliers", "inlier_error"]].mean()
+    accuracy = (100 * by_labels["test_accuracy"].agg(["mean", "std"])).map("{:.1f}".format)
     told = {
         "inliers": means["n_inliers"].map("{:,.0f}".format),
         "of these wrong, %": (100 * means["inlier_error"]).map("{:.1f}".format),
+        "test accuracy, %": accuracy["mean"] + " ± " + accuracy["std"],
     }
     table = pd.DataFrame(told)
     table.index = [f"{n:,} labels" for n in table.index]

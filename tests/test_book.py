@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -289,8 +290,19 @@ def test_status_tells_parameters_and_seconds(tmp_path):
     (row,) = [line for line in page.splitlines() if line.startswith("| [toy](toy.ipynb)")]
     assert "`rounds=2`" in row
     assert "`scale=full`" in row
-    assert row.startswith("| [toy](toy.ipynb) | 42 |")
+    assert row.startswith("| [toy](toy.ipynb) | 42 | – |")
     assert f"| python | {sys.version.split()[0]} |" in page
+
+
+def test_every_chapter_has_been_timed_with_a_gpu(tmp_path):
+    for name in book.chapters():
+        content = json.loads(book.chapters()[name].read_text())
+        content["metadata"]["papermill"] = {"parameters": {}, "duration": 10.0}
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps(content))
+    recorded = pd.read_csv(ROOT / "book" / "results" / "gpu_seconds.csv", index_col="chapter")
+    page = book.status(tmp_path, "quick")
+    for name in book.chapters():
+        assert f"| [{name}]({name}.ipynb) | 10 | {recorded.seconds[name]:.0f} |" in page
 
 
 def test_the_machinery_imports_no_torch():

@@ -255,8 +255,8 @@ def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
     told = title(lessons.for_free(curves))
     assert told == ("MNIST: inliers cost 10.0 points with 50 labels, give 5.0 with 1,000")
     table = lessons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
-    assert table.loc["50 labels"].tolist() == ["150", "30.0"]
-    assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0"]
+    assert table.loc["50 labels"].tolist() == ["150", "30.0", "60.0 ± 0.0"]
+    assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0", "95.0 ± 0.0"]
 
 
 def first_set_rows():
@@ -503,10 +503,25 @@ def test_what_the_front_pages_say_of_all_settings_is_recorded():
         assert own["seed"].nunique() == 5
         reported = evaluation.PUBLISHED_FULL_SET[dataset, "cnn"]
         assert own["test_accuracy"].mean() >= reported
+    longer = evaluation.recorded("longer").query("model == 'cnn' and n_labeled == 100")
+    assert longer["seed"].nunique() == 5
+    assert f"{longer['test_accuracy'].mean():.1%}" == "98.9%"
     stressed = evaluation.recorded("stress").query("strategy_params == '{}'")
     foreign = comparisons.pools(stressed).data.query("index != 'long tail, LeNet5'")
     best = foreign["the best rival"].str.split().str[-1].astype(float)
     assert (foreign["accuracy: outlier"].astype(float) > best).all() and len(foreign) == 6
+
+
+def test_what_learning_on_says_of_longer_rounds_is_recorded():
+    longer = evaluation.recorded("longer").query("model == 'cnn'").set_index("n_labeled")
+    first = longer.loc[20]
+    whole = first["n_classes_seen"] == 10
+    assert first.loc[whole, "test_accuracy"].min() > 0.97
+    assert first.loc[~whole, "test_accuracy"].max() < 0.89
+    assert (longer.loc[50, "n_classes_seen"] == 10).all()
+    usual = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'cnn'")
+    means = usual.groupby("n_labeled")["test_accuracy"].mean()
+    assert means[150] < longer.loc[50, "test_accuracy"].mean() < means[300]
 
 
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():

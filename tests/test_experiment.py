@@ -140,7 +140,7 @@ def test_interrupted_at_any_write_it_ends_the_same(tmp_path, mini, monkeypatch):
 
 
 def test_killed_run_ends_the_same(tmp_path):
-    arguments = "--model lenet5 --n-initial 20 --n-query 10 --rounds 4 --steps 3 --device cpu"
+    arguments = "--model lenet5 --n-initial 20 --n-query 10 --rounds 2 --steps 3 --device cpu"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "alod.cli", "run", *arguments.split(), "--out"]
 
