@@ -32,7 +32,10 @@
   }
 
   // A figure in a closed tab has no size yet, and plotly refuses to resize it.
-  const fit = (figure) => figure.offsetParent && Plotly.Plots.resize(figure);
+  const fit = (figure) =>
+    figure.offsetParent &&
+    Math.abs(figure._fullLayout.width - figure.clientWidth) > 1 &&
+    Plotly.Plots.resize(figure);
 
   // Each on its own: a figure that fails or waits holds up no other.
   function restyle() {
@@ -96,7 +99,11 @@
     attributes: true,
     attributeFilter: ["data-theme"],
   });
-  for (const opened of ["toggle", "change"]) {
-    document.addEventListener(opened, () => figures().forEach(fit), true);
-  }
+  // Plotly follows the window alone, and too early: the theme's sidebar slides on after it.
+  let settled;
+  const watch = new ResizeObserver(() => {
+    clearTimeout(settled);
+    settled = setTimeout(() => figures().forEach(fit), 100);
+  });
+  document.querySelectorAll(".alod-figure").forEach((place) => watch.observe(place));
 })();

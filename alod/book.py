@@ -620,7 +620,7 @@ def status(folder: Path, scale: str) -> str:
         run = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
         values = {name: parameter.default for name, parameter in parameters_of(path).items()}
         values |= run["parameters"]
-        shown = ", ".join(f"`{name}={value}`" for name, value in values.items())
+        shown = " ".join(f"`{name}={value}`" for name, value in values.items())
         seconds = f"{run['duration']:.0f} | {with_gpu.get(path.stem, '–')}"
         rows.append(f"| [{path.stem}]({path.name}) | {seconds} | {shown} |")
     versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]

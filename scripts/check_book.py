@@ -1,12 +1,11 @@
 """Open every page of the built book in headless Chromium, without a network, and look for faults.
 
 Each page is opened from disk in light, switched to dark there, and opened in dark at phone width.
-Every figure must have drawn
-and fit, the first within two seconds (on a slow machine: within twice what a page of one line
-takes); its slider and buttons must answer, a map must show the image that is pointed at or tapped,
-the theme must change, nothing may be logged as an error or asked from outside, axe-core must find
-no serious fault, links inside the book must lead somewhere. Screenshots go to
-``_build/screenshots``. Exit 1 with a list of what is wrong.
+Every figure must have drawn and fit, the first within two seconds (on a slow machine: within twice
+what a page of one line takes); its slider and buttons must answer, a map must show the image that
+is pointed at or tapped, figures must follow the theme and the window's width, nothing may be logged
+as an error or asked from outside, axe-core must find no serious fault, links inside the book must
+lead somewhere. Screenshots go to ``_build/screenshots``. Exit 1 with a list of what is wrong.
 """
 
 import os
@@ -218,6 +217,11 @@ CARD = """async (figure) => {
 SHOWN_GROUPS = """(figure) => [...new Set(figure._fullData
   .filter((t) => t.type === "scattergl" && t.visible === true).map((t) => t.legendgroup))]"""
 
+MISFITS = """() => [...document.querySelectorAll(".plotly-graph-div")]
+  .filter((figure) => figure.offsetParent && figure._fullLayout &&
+    Math.abs(figure._fullLayout.width - figure.closest(".alod-figure").clientWidth) > 2)
+  .map((figure) => figure.closest("[aria-label]").getAttribute("aria-label"))"""
+
 FONT_COLORS = """() => [...document.querySelectorAll(".plotly-graph-div")]
   .filter((figure) => figure.layout).map((figure) => figure.layout.font.color)"""
 
@@ -280,6 +284,20 @@ def check_theme_switch(page: Page) -> Iterator[str]:
     after = page.evaluate(FONT_COLORS)
     if any(old == new for old, new in zip(before, after, strict=True)):
         yield "a figure keeps its colors when the theme changes"
+
+
+def check_width(page: Page) -> Iterator[str]:
+    """Yield the figures that keep another width than their place when the window changes."""
+    # Across the width at which the theme's sidebar appears.
+    for width in (900, MODES["light"][0]):
+        page.set_viewport_size({"width": width, "height": MODES["light"][1]})
+        for _ in range(30):  # Many figures take a while, and the sidebar slides.
+            page.wait_for_timeout(200)
+            misfits = page.evaluate(MISFITS)
+            if not misfits:
+                break
+        for title in misfits:
+            yield f"{title}: does not fit its place in a window of {width} px"
 
 
 def check_access(page: Page, mode: str) -> Iterator[str]:
@@ -403,7 +421,9 @@ def check_page(
     name = "-".join(path.relative_to(html).with_suffix("").parts)
 
     def look(shown: str) -> Iterator[str]:
-        page.screenshot(path=shots / f"{name}-{shown}.jpg", full_page=True, quality=80)
+        file = shots / f"{name}-{shown}.jpg"
+        # At rest: the theme's sidebar slides in.
+        page.screenshot(path=file, full_page=True, quality=80, animations="disabled")
         yield from check_access(page, shown)
 
     faults += look(mode)
@@ -415,6 +435,7 @@ def check_page(
     if mode == "light":
         faults += page.evaluate(INTERACT)
         faults += page.evaluate(TABLES)
+        faults += check_width(page)
     yield from dict.fromkeys(faults)
     context.close()
 
