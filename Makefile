@@ -47,7 +47,7 @@ lint: $(READY)
 	done
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 check-book: $(READY)
 	@$(BIN)/python scripts/check_book.py

@@ -12,6 +12,9 @@ from alod.projection import project, recorded, trustworthiness
 
 RESULTS = Path(__file__).parents[1] / "book" / "results"
 
+# In one process: UMAP compiles in each.
+pytestmark = pytest.mark.xdist_group("umap")
+
 
 @pytest.fixture(scope="module")
 def blobs():
@@ -27,7 +30,6 @@ def share_of_neighbors_in_own_blob(coordinates, owner, k=5):
     return (owner[np.argsort(distances, axis=1)[:, :k]] == owner[:, None]).mean()
 
 
-# The one UMAP test: it takes its time to compile.
 def test_umap_leaves_torch_its_number_of_threads(blobs):
     before = torch.get_num_threads()
     torch.set_num_threads(numba.config.NUMBA_NUM_THREADS + 1)
