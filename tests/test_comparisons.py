@@ -524,6 +524,18 @@ def test_what_learning_on_says_of_longer_rounds_is_recorded():
     assert means[150] < longer.loc[50, "test_accuracy"].mean() < means[300]
 
 
+def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
+    at_the_end = "dataset == 'fashion_mnist' and model == 'resnet18' and n_labeled == 8000"
+    thirty = evaluation.recorded("few_labels").query(
+        f"{at_the_end} and min_epochs == 30 and inlier_passes > 0"
+    )["test_accuracy"]
+    sixty = evaluation.recorded("longer").query(at_the_end)["test_accuracy"]
+    assert len(thirty) == len(sixty) == 5
+    short = evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"] - thirty.mean()
+    assert 0 < short < thirty.sem()
+    assert sixty.mean() < thirty.mean()
+
+
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
     levers = evaluation.recorded("regularization")
     fields = ["schedule", "label_smoothing", "weight_decay", "dropout", "norm"]
