@@ -421,9 +421,12 @@ def check_page(
     name = "-".join(path.relative_to(html).with_suffix("").parts)
 
     def look(shown: str) -> Iterator[str]:
-        file = shots / f"{name}-{shown}.jpg"
+        # JPEG is quicker to write, and ends at 65,535 pixels.
+        long = page.evaluate("document.documentElement.scrollHeight") > 65_000
+        file = shots / f"{name}-{shown}.{'png' if long else 'jpg'}"
+        quality = None if long else 80
         # At rest: the theme's sidebar slides in.
-        page.screenshot(path=file, full_page=True, quality=80, animations="disabled")
+        page.screenshot(path=file, full_page=True, quality=quality, animations="disabled")
         yield from check_access(page, shown)
 
     faults += look(mode)
