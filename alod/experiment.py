@@ -91,6 +91,14 @@ class ExperimentConfig:
     ------
     AlodError
         If a value is not of these.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> config.n_labels, config.strategy
+    (30, 'outlier')
     """
 
     dataset: str = "mnist_mini"
@@ -205,6 +213,11 @@ def later_defaults() -> dict[str, Any]:
     -------
     dict of str to object
         Field -> its default.
+
+    Examples
+    --------
+    >>> later_defaults()["min_epochs"]
+    0
     """
     return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
 
@@ -247,6 +260,15 @@ class Run:
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
         Versions, git commit, device and wall seconds.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
+    >>> run.history["n_labeled"].tolist(), len(run.asked(1))
+    ([20, 30], 10)
     """
 
     config: ExperimentConfig
@@ -328,6 +350,15 @@ def run_experiment(
         If `out` lies under a file, holds another config or a run on other data, there are fewer
         images than labels to buy, the device is not here, or the data cannot be had; before
         anything is computed or written.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
+    >>> run.history["n_labeled"].tolist()
+    [20, 30]
     """
     folder = Path(out)
     _check_folder(folder, config)
@@ -370,6 +401,12 @@ def is_finished(folder: Path) -> bool:
     ----------
     folder : Path
         A run folder, or where one would be.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> is_finished(Path("runs/never"))
+    False
     """
     return (folder / "provenance.json").exists() and not (folder / "checkpoint.pt").exists()
 
@@ -391,6 +428,15 @@ def load_run(folder: str | Path) -> Run:
     ------
     AlodError
         If the folder holds no finished run.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
+    >>> load_run("runs/a").config == config
+    True
     """
     folder = Path(folder)
     if not is_finished(folder):
@@ -652,6 +698,14 @@ def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset
     ------
     AlodError
         If the data cannot be had, have too few images, or lack targets.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> len(check_data(config).images)
+    6000
     """
     if data is None:
         check_name("data set", config.dataset, DATASETS)

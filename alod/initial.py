@@ -59,6 +59,13 @@ def features(
     ------
     AlodError
         If there is no such kind.
+
+    Examples
+    --------
+    >>> import alod
+    >>> images = alod.load_dataset("mnist_mini").images[:200]
+    >>> features(images).shape
+    torch.Size([200, 50])
     """
     check_name("features", kind, FEATURES)
     key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
@@ -136,7 +143,16 @@ def _as_features(images: Images) -> Tensor:
 
 
 def random(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose n at random: unbiased, and the measure of all others."""
+    """Choose n at random: unbiased, and the measure of all others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> random(points, 2, np.random.default_rng(0)).shape
+    (2,)
+    """
     return rng.choice(len(points), n, replace=False)
 
 
@@ -145,6 +161,15 @@ def kmeans(points: Tensor, n: int, rng: Generator) -> np.ndarray:
 
     k-means spreads the centers by density, so every kind of image is there and typical ones stand
     for it. Source: Arthur & Vassilvitskii 2007 for the seeding, Lloyd 1982 for the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> chosen = kmeans(points, 2, np.random.default_rng(0))
+    >>> sorted(points[chosen].flatten().round().tolist())
+    [0.0, 5.0]
     """
     return geometry.k_means_representatives(points, n, rng)
 
@@ -155,6 +180,15 @@ def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     Each step takes the image that lowers the maximum mean discrepancy most. Source: Chen, Welling &
     Smola 2010, "Super-samples from kernel herding". Gaussian kernel, median heuristic; the pool's
     mean is taken over at most 10,000 of its images. Nothing is random but that sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> chosen = herding(points, 2, np.random.default_rng(0))
+    >>> sorted(points[chosen].flatten().round().tolist())
+    [0.0, 5.0]
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
     gamma = 1 / (2 * _median_square(reference))
@@ -175,6 +209,15 @@ def maxherding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
 
     Source: Bae, Noh & Sutherland 2024, "Generalized coverage for more robust low-budget active
     learning". Gaussian kernel, median heuristic; see :func:`alod.geometry.max_herding`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> chosen = maxherding(points, 2, np.random.default_rng(0))
+    >>> sorted(points[chosen].flatten().round().tolist())
+    [0.0, 5.0]
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
     return geometry.max_herding(points, n, rng, 1 / (2 * _median_square(reference)))[0]
@@ -185,6 +228,15 @@ def typiclust(points: Tensor, n: int, rng: Generator) -> np.ndarray:
 
     Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite strategies suit
     high and low budgets"; see :func:`alod.geometry.typical_points`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> chosen = typiclust(points, 2, np.random.default_rng(0))
+    >>> sorted(points[chosen].flatten().round().tolist())
+    [0.0, 5.0]
     """
     return geometry.typical_points(points, n, rng)[0]
 
@@ -195,6 +247,15 @@ def kcenter(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     It leaves no image far from the chosen ones, and so it chooses what is rare, not what is there.
     Source: Gonzalez 1985; Sener & Savarese 2018, "Active learning for convolutional neural
     networks: a core-set approach".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> chosen = kcenter(points, 2, np.random.default_rng(0))
+    >>> sorted(points[chosen].flatten().round().tolist())
+    [0.0, 5.0]
     """
     return geometry.k_center(points, n, rng)[0]
 
@@ -282,6 +343,15 @@ def distribution_match(
     ------
     AlodError
         If the set has fewer than 2 images or positions out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> match = distribution_match(points, np.array([1, 4]))
+    >>> round(match["coverage_mean"], 2)
+    0.07
     """
     points = _as_features(images)
     indices = np.asarray(indices)
@@ -333,6 +403,12 @@ def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, flo
     dict
         ``class_entropy`` in bits, at most log2(n_classes); ``missing_classes``, how many of the
         classes the set lacks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class_balance(np.array([0, 0, 1, 1]), n_classes=3)
+    {'class_entropy': 1.0, 'missing_classes': 1.0}
     """
     counts = np.bincount(np.asarray(targets), minlength=n_classes)
     return {

@@ -37,6 +37,12 @@ class Inliers(NamedTuple):
     """Images of the pool with the class predicted for them.
 
     ``indices`` int64 (K,), ascending positions in the images; ``targets`` int64 (K,), classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Inliers(indices=np.array([4, 8]), targets=np.array([0, 1])).targets
+    array([0, 1])
     """
 
     indices: np.ndarray
@@ -816,6 +822,12 @@ def dataset_indices(pool: np.ndarray, pool_indices: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         int64 (k,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dataset_indices(np.array([3, 5, 8]), np.array([2, 0]))
+    array([8, 3])
     """
     return np.asarray(pool[pool_indices])
 

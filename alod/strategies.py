@@ -47,6 +47,16 @@ class PoolView:
     mc_logits : callable
         ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
         (n, U, C), on demand: each costs one pass over the pool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> len(view.pool_logits), view.pool_features.shape
+    (3, torch.Size([3, 0]))
     """
 
     labeled_embeddings: Tensor
@@ -72,6 +82,12 @@ class Selection(NamedTuple):
 
     ``indices`` int64 (k,), distinct positions in the pool; ``scores`` float (k,), higher = wanted
     more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Selection(np.array([7, 3]), np.array([0.9, 0.4])).indices
+    array([7, 3])
     """
 
     indices: np.ndarray
@@ -98,6 +114,12 @@ def top_k(scores: np.ndarray, k: int, rng: Generator) -> Selection:
     -------
     Selection
         In descending order of score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> top_k(np.array([0.1, 0.9, 0.4]), 2, np.random.default_rng(0)).indices
+    array([1, 2])
     """
     indices = np.lexsort((rng.random(len(scores)), -scores))[:k]
     return Selection(indices.astype(np.int64), scores[indices])
@@ -119,6 +141,16 @@ def random(view: PoolView, k: int, rng: Generator) -> Selection:
     -------
     Selection
         Scores are uniform random numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> sorted(random(view, 3, np.random.default_rng(0)).indices.tolist())
+    [0, 1, 2]
     """
     return top_k(rng.random(len(view.pool_logits)), k, rng)
 
@@ -143,6 +175,16 @@ def least_confidence(view: PoolView, k: int, rng: Generator) -> Selection:
     Selection
         In descending order of score. Blind to how the rest of the probability is spread, and, as
         every score taken by its top k, to copies within a batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> least_confidence(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     best = view.pool_logits.double().softmax(1).amax(1)
     return top_k((1 - best).cpu().numpy(), k, rng)
@@ -168,6 +210,16 @@ def margin(view: PoolView, k: int, rng: Generator) -> Selection:
     Selection
         In descending order of score. Wastes labels where the pool holds images that are not of the
         task: those are uncertain, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> margin(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     return top_k(_margin_scores(view), k, rng)
 
@@ -196,6 +248,16 @@ def entropy(view: PoolView, k: int, rng: Generator) -> Selection:
     -------
     Selection
         In descending order of score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> entropy(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     log_p = view.pool_logits.double().log_softmax(1)
     return top_k(-(log_p.exp() * log_p).sum(1).cpu().numpy(), k, rng)
@@ -224,6 +286,19 @@ def bald(view: PoolView, k: int, rng: Generator, n_samples: int = 20) -> Selecti
     Selection
         In descending order of score. The top k of large batches are much alike: the scores of a
         batch count what its images tell in common again and again (Kirsch et al. 2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> samples = torch.stack([4 * pool, 4 * pool * torch.tensor([[1], [-1], [1]])])
+    >>> samples[:, 1] += torch.tensor([[9.0, 0.0], [0.0, 9.0]])
+    >>> view = PoolView(labeled, view.labeled_targets, pool, 4 * pool, mc_logits=lambda n: samples)
+    >>> bald(view, 1, np.random.default_rng(0), n_samples=2).indices
+    array([1])
     """
     mean_p = torch.zeros_like(view.pool_logits, dtype=torch.float64)
     mean_entropy = mean_p.new_zeros(len(mean_p))
@@ -253,6 +328,16 @@ def kcenter(view: PoolView, k: int, rng: Generator) -> Selection:
     -------
     Selection
         ``scores`` are the squared distances at which each was taken, so they never increase.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> kcenter(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     return Selection(*geometry.k_center(view.pool_embeddings, k, rng, view.labeled_embeddings))
 
@@ -282,6 +367,16 @@ def badge(view: PoolView, k: int, rng: Generator) -> Selection:
     Selection
         In the order drawn, the longest gradient first; ``scores`` are squared lengths. Wastes
         labels on images that are not of the task: unsure and unlike all others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> badge(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     a, h = view.pool_logits.softmax(1), view.pool_embeddings
     a = a - functional.one_hot(a.argmax(1), a.shape[1])
@@ -314,6 +409,16 @@ def dbal(view: PoolView, k: int, rng: Generator, prefilter: int = 10) -> Selecti
     Selection
         In random order, with the scores of :func:`margin`, whose weak side it shares: images that
         are not of the task are uncertain, too, and diverse.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> dbal(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     candidates = top_k(_margin_scores(view), min(len(view.pool_logits), prefilter * k), rng)
     points = view.pool_embeddings[candidates.indices]
@@ -345,6 +450,16 @@ def typiclust(view: PoolView, k: int, rng: Generator) -> Selection:
     Selection
         From the largest cluster without a label down; ``scores`` are typicalities. Meant for few
         labels: with many, it goes on asking for what the classifier knows well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> typiclust(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     labeled = geometry.normalize(view.labeled_embeddings)
     pool = geometry.normalize(view.pool_embeddings)
@@ -373,6 +488,16 @@ def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
     Selection
         ``scores`` are the gains in coverage, so they never increase. Asks what is dense, not what
         is unsure: with many labels it falls behind margin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> maxherding(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     labeled = geometry.normalize(view.labeled_embeddings)
     pool = geometry.normalize(view.pool_embeddings)
@@ -401,6 +526,16 @@ def uherding(view: PoolView, k: int, rng: Generator) -> Selection:
     -------
     Selection
         In the order taken, with 1 minus the margin, in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> uherding(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     scores = _margin_scores(view)
     chosen = _cover(view, scores, k, rng)
@@ -432,6 +567,16 @@ def outlier_topk(
     -------
     Selection
         In descending order of outlier score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> outlier_topk(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     labeled = geometry.normalize(view.labeled_embeddings)
     pool = geometry.normalize(view.pool_embeddings)
@@ -485,6 +630,16 @@ def outlier(
     -------
     Selection
         In the order taken, with outlier scores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> outlier(view, 1, np.random.default_rng(0)).indices
+    array([1])
     """
     kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
     seen = replace(view, pool_embeddings=view.pool_embeddings[kept])
@@ -545,6 +700,17 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     numpy.ndarray
         int64 (K,), ascending positions in the pool: all of them where nothing foreign is known; if
         fewer than `k` images pass, the `k` that are least like a foreign one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> foreign = torch.tensor([[1.0, 1.1]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool, foreign)
+    >>> task_like(view, 1)
+    array([0, 2])
     """
     if len(view.foreign_embeddings) == 0:
         return np.arange(len(view.pool_logits))
@@ -608,6 +774,16 @@ def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
         In descending order of the negative ``score_samples`` of a polynomial One-Class SVM, nu =
         1e-5, gamma = 1 / D. It loses to random: it buys collective outliers, and its polynomial
         kernel ranks by length as much as by direction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> original_meant(view, 2, np.random.default_rng(0)).indices.shape
+    (2,)
     """
     from sklearn.svm import OneClassSVM
 
@@ -655,6 +831,16 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
     ------
     AlodError
         If there is no such strategy, or a parameter is unknown or has a value out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
+    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
+    >>> get("outlier", {"detector": "lof"})(view, 2, np.random.default_rng(0))[0].shape
+    (2,)
     """
     if callable(strategy):
         function = strategy
@@ -717,6 +903,12 @@ def check_selection(
     ------
     AlodError
         If a post-condition is broken.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_selection((np.array([7, 3]), np.array([0.9, 0.4])), 2, 10, "mine").indices
+    array([7, 3])
     """
     indices, scores = (np.asarray(part) for part in selection)
     if indices.shape != (k,) or scores.shape != (k,) or indices.dtype.kind not in "iu":

@@ -49,6 +49,11 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     ------
     AlodError
         If there is no such device, or it is not on this machine.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
     """
     kind, number = check_device(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -122,6 +127,11 @@ def half_precision(device: torch.device) -> torch.dtype | None:
     -------
     torch.dtype or None
         bfloat16 on processors with AVX512-BF16 and on GPUs that have it, float16 on older GPUs.
+
+    Examples
+    --------
+    >>> half_precision(torch.device("cpu")) in (None, torch.bfloat16)
+    True
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -136,6 +146,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside the block and give the global generators back as they were.
 
     Initial weights and dropout draw from torch's global generators; nothing else may notice.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with seeded(0, torch.device("cpu")):
+    ...     first = torch.rand(1)
+    >>> with seeded(0, torch.device("cpu")):
+    ...     bool(first == torch.rand(1))
+    True
     """
     kind = device.type if device.type != "cpu" else "cuda"
     devices = [] if device.type == "cpu" else [device.index or 0]
@@ -158,20 +177,41 @@ def build_seeded(name: str, n_classes: int, in_channels: int, seed: int) -> nn.M
     -------
     torch.nn.Module
         On the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> one, other = (build_seeded("lenet5", 10, 1, seed=0) for _ in range(2))
+    >>> all(map(torch.equal, one.parameters(), other.parameters()))
+    True
     """
     with seeded(seed, torch.device("cpu")):
         return models.build(name, n_classes, in_channels)
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) as float32 in [0, 1]: uint8 is divided by 255."""
+    """Return images (N, C, H, W) as float32 in [0, 1]: uint8 is divided by 255.
+
+    Examples
+    --------
+    >>> import torch
+    >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([0., 1.])
+    """
     if images.dtype == torch.uint8:
         return images.float().div_(255)
     return images.float()
 
 
 def as_tensor(images: Images) -> Tensor:
-    """Return images as a tensor; rows of a memory-mapped array are read from disk now."""
+    """Return images as a tensor; rows of a memory-mapped array are read from disk now.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_tensor(np.zeros((2, 1, 28, 28), np.uint8)).shape
+    torch.Size([2, 1, 28, 28])
+    """
     if not isinstance(images, np.ndarray):
         return images
     rows = torch.from_numpy(np.array(images))
@@ -202,6 +242,12 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
     -------
     Tensor
         float32 (N, C, H, W); what comes in from outside the frame is 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> augment_batch(torch.rand(4, 1, 28, 28), "digits").shape
+    torch.Size([4, 1, 28, 28])
     """
     if kind == "none":
         return images
@@ -239,6 +285,13 @@ def erase_square(images: Tensor, share: float | Tensor) -> Tensor:
     -------
     Tensor
         float32 (N, C, H, W); what is erased is 0. Squares are cut off at the edges.
+
+    Examples
+    --------
+    >>> import torch
+    >>> erased = erase_square(torch.ones(1, 1, 28, 28), 0.5)
+    >>> 0 < int((erased == 0).sum()) <= 14 * 14
+    True
     """
     height, width = images.shape[-2:]
     top, left = torch.rand(2, len(images), 1, 1, 1, device=images.device)
@@ -304,6 +357,15 @@ def fit(
     ------
     AlodError
         If an argument is out of range, or ``scratch`` comes without `initial_state`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+    >>> images, targets = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
+    >>> fit(model, images, targets, steps=5, augment="digits")
+    >>> model.training
+    False
     """
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 2)
@@ -412,6 +474,14 @@ def infer(
         float32 (N, D), on the CPU, without gradient.
     logits : Tensor
         float32 (N, C), likewise.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+    >>> embeddings, logits = infer(model, torch.rand(3, 1, 28, 28))
+    >>> embeddings.shape, logits.shape
+    (torch.Size([3, 84]), torch.Size([3, 10]))
     """
     device = next(model.parameters()).device
     half = half_precision(device)
@@ -462,6 +532,15 @@ def infer_dropout(
     -------
     Tensor
         float32 (n, N, C), on the CPU, without gradient.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+    >>> images = torch.rand(3, 1, 28, 28)
+    >>> embeddings, _ = infer(model, images)
+    >>> infer_dropout(model, images, embeddings, n=5, seed=0).shape
+    torch.Size([5, 3, 10])
     """
     if not _drops_in_head(model, images):
         passes = (infer(model, images, dropout_seed=seed + i)[1] for i in range(n))
@@ -505,5 +584,12 @@ def _for_inference(model: nn.Module, keep_dropout: bool) -> nn.Module:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Return how many trainable numbers a model has."""
+    """Return how many trainable numbers a model has.
+
+    Examples
+    --------
+    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+    >>> parameter_count(model)
+    61706
+    """
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
