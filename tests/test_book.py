@@ -209,6 +209,13 @@ def test_papermill_alone_runs_a_chapter_from_another_directory(tmp_path):
     assert figures == 4
 
 
+def test_the_package_is_found_from_beside_a_clone(tmp_path):
+    (tmp_path / "alod").mkdir()
+    command = [sys.executable, "-c", "import alod; alod.AlodError"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_there_are_recipes():
     tools = {" ".join(command.split()[:1]) for _, command in RECIPES}
     assert tools == {"papermill", "alod", "python"} and len(RECIPES) > 10
