@@ -5,6 +5,7 @@
 
 import argparse
 import ast
+import csv
 import io
 import json
 import os
@@ -656,14 +657,14 @@ def status(folder: Path, scale: str) -> str:
 def _gpu_seconds() -> tuple[dict[str, str], str]:
     """Return each chapter's recorded seconds with a GPU, and what that GPU was."""
     table = book_folder() / "results" / "gpu_seconds.csv"
-    lines = table.read_text(encoding="utf-8").splitlines()[1:]
-    seconds = {name: f"{float(text):.0f}" for name, text in (line.split(",") for line in lines)}
+    with table.open(encoding="utf-8", newline="") as lines:
+        seconds = {row["chapter"]: f"{float(row['seconds']):.0f}" for row in csv.DictReader(lines)}
     origin = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
     told = (
-        f"Those with a GPU were recorded at quick scale ({origin['time'][:10]}, commit "
-        f"`{origin['git_commit'][:7]}`): each chapter with {origin['cores_each']} cores and "
-        f"{origin['multiprocessors']} multiprocessors of an {origin['gpu']}. In cores and 32-bit "
-        "arithmetic that is near to Colab's free machine with its T4, whose memory and 16-bit "
+        f"Those with a GPU were recorded at quick scale ({origin['time'][:10]}, with the chapters' "
+        f"parameters at commit `{origin['git_commit'][:7]}`): each chapter with "
+        f"{origin['cores_each']} cores and {origin['multiprocessors']} multiprocessors of an {origin['gpu']}. In cores and "
+        "32-bit arithmetic that is near to Colab's free machine with its T4, whose memory and 16-bit "
         "arithmetic are slower; no chapter has been timed there. The installation comes on top of "
         "it. No chapter needs a GPU."
     )

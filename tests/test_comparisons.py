@@ -520,6 +520,11 @@ def test_what_learning_on_says_of_longer_rounds_is_recorded():
     assert first.loc[~whole, "test_accuracy"].max() < 0.89
     assert (longer.loc[50, "n_classes_seen"] == 10).all()
     usual = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'cnn'")
+    assert 45 < longer["fit_seconds"].median() < 75
+    trial = evaluation.recorded("held_out").query("model == 'cnn' and n_labeled == 100")
+    assert trial.groupby(["steps", "inlier_passes"])["seed"].nunique().tolist() == [2] * 4
+    best = trial.groupby(["steps", "inlier_passes"])["held_out_accuracy"].mean().idxmax()
+    assert best == (2000, 4)
     means = usual.groupby("n_labeled")["test_accuracy"].mean()
     assert means[150] < longer.loc[50, "test_accuracy"].mean() < means[300]
 
@@ -534,6 +539,9 @@ def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
     short = evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"] - thirty.mean()
     assert 0 < short < thirty.sem()
     assert sixty.mean() < thirty.mean()
+    trial = evaluation.recorded("held_out").query("dataset == 'fashion_mnist'")
+    means = trial.groupby("min_epochs")["held_out_accuracy"].mean()
+    assert means[60] < means[30]
 
 
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
