@@ -663,10 +663,10 @@ def _gpu_seconds() -> tuple[dict[str, str], str]:
     told = (
         f"Those with a GPU were recorded at quick scale ({origin['time'][:10]}, with the chapters' "
         f"parameters at commit `{origin['git_commit'][:7]}`): each chapter with "
-        f"{origin['cores_each']} cores and {origin['multiprocessors']} multiprocessors of an {origin['gpu']}. In cores and "
-        "32-bit arithmetic that is near to Colab's free machine with its T4, whose memory and 16-bit "
-        "arithmetic are slower; no chapter has been timed there. The installation comes on top of "
-        "it. No chapter needs a GPU."
+        f"{origin['cores_each']} cores and {origin['multiprocessors']} multiprocessors of an "
+        f"{origin['gpu']}. In cores and 32-bit arithmetic that is near to Colab's free machine "
+        "with its T4, whose memory and 16-bit arithmetic are slower; no chapter has been timed "
+        "there. The installation comes on top of it. No chapter needs a GPU."
     )
     return seconds, told
 
