@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test lint check-book check-colab headline clean
+.PHONY: help book test lint check-book check-colab headline plotly clean
 
 help:
 	@echo "make book [SCALE=quick|full] [DATA=DIR]   run every chapter and build _build/html"
@@ -14,6 +14,7 @@ help:
 	@echo "make check-book                          open the built book in headless Chromium"
 	@echo "make check-colab [ARGS=--any-torch]      tests and two chapters with Colab's packages"
 	@echo "make headline                            draw the README's figure from its recorded result"
+	@echo "make plotly                              bundle the book's plotly.js, with npm"
 	@echo "make clean                               delete what was built, keep .venv"
 	@echo
 	@echo "DATA is a folder of the full data sets; .venv is made on first use."
@@ -57,6 +58,9 @@ check-colab:
 
 headline: $(READY)
 	@$(BIN)/python scripts/make_headline.py book/results/strategies.csv
+
+plotly:
+	cd _ext/plotly && npm install --no-audit --no-fund --no-package-lock && npm run build
 
 clean:
 	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

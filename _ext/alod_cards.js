@@ -130,7 +130,7 @@
 
   function setUp(figure) {
     const cards = figure.layout?.meta?.cards;
-    if (!cards || !figure._fullData) return;
+    if (!cards) return;
     const row = new Map(cards.numbers.map((number, i) => [number, i]));
     const at = new Map();
     const drawn = [];
@@ -180,7 +180,7 @@
     });
   }
 
-  document.querySelectorAll(".plotly-graph-div").forEach(setUp);
+  document.addEventListener("alod:drawn", (event) => setUp(event.target));
   document.addEventListener("pointerdown", (event) => {
     if (!event.target.closest(".alod-figure")) hide();
   });

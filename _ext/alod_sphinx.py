@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from importlib.metadata import distribution
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 HERE = Path(__file__).parent
-PLOTLY = "plotly.min.js"
+PLOTLY = "plotly.min.js"  # a third of what the Python package holds; see plotly/package.json
 FIGURES = "alod_figures.js"
 CARDS = "alod_cards.js"
 # The images of a map, as alod.cards packs them and plotly writes them.
@@ -34,21 +33,20 @@ def copy_scripts(app: Sphinx) -> None:
         return
     static = Path(app.outdir, "_static")
     static.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(str(files("plotly") / "package_data" / PLOTLY), static / PLOTLY)
     mathjax = distribution("sphinx-mathjax-offline").locate_file(
         f"sphinx-mathjax-offline/static/mathjax/{MATHJAX}"
     )
     shutil.copyfile(str(mathjax), static / MATHJAX)
-    for script in (FIGURES, CARDS):
-        shutil.copyfile(HERE / script, static / script)
+    for script in (HERE / "plotly" / PLOTLY, HERE / FIGURES, HERE / CARDS):
+        shutil.copyfile(script, static / script.name)
 
 
 def add_plotly(
     app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
 ) -> None:
-    """Load plotly.js, 4.8 MB, on pages with a figure; not deferred, for figures draw inline."""
-    if "Plotly.newPlot" in context.get("body", ""):
-        app.add_js_file(PLOTLY)
+    """Load plotly.js on pages with a figure, after their text."""
+    if "plotly-graph-div" in context.get("body", ""):
+        app.add_js_file(PLOTLY, loading_method="defer")
         app.add_js_file(FIGURES, loading_method="defer")
 
 
@@ -103,8 +101,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension."""
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", copy_scripts)
+    app.connect("html-page-context", share_sheets)  # listens before the first figure is drawn
     app.connect("html-page-context", add_plotly)
-    app.connect("html-page-context", share_sheets)
     app.connect("html-page-context", mend_citations)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -39,7 +39,8 @@ class PlotlyRenderer:
     """Draw Plotly's JSON, which MyST-NB does not know, as HTML without plotly.js.
 
     Registered in ``pyproject.toml`` under ``myst_nb.mime_renderers``; ``_ext/alod_sphinx.py`` adds
-    plotly.js to the pages that need it. Chapters stay plain ``fig.show()`` or a last line ``fig``.
+    plotly.js and what draws figures to the pages that need it. Chapters stay plain ``fig.show()``
+    or a last line ``fig``.
     """
 
     mime_priority_overrides: ClassVar = [("html", _PLOTLY, 5)]
@@ -64,19 +65,15 @@ class PlotlyRenderer:
         return [nodes.raw(text=_figure_html(data.content), format="html", classes=_CARD)]
 
 
-# Few enough to leave the title free.
-_BUTTONS = [["toImage", "zoom2d", "pan2d", "resetScale2d"]]
 _CARD = ["output", "text_html"]  # the classes by which the theme knows an output
 
 
 def _figure_html(content: str | Mapping[str, Any]) -> str:
-    """Return a figure as a div and its script, labeled for screen readers.
+    """Return a figure's place, labeled for screen readers, and its JSON, which a script draws.
 
     The label is the figure's own text, ``layout.meta["alt"]``, else its title.
     """
     from html import escape
-
-    import plotly.io
 
     figure = json.loads(content) if isinstance(content, str) else dict(content)
     layout = figure.get("layout", {})
@@ -85,17 +82,14 @@ def _figure_html(content: str | Mapping[str, Any]) -> str:
     meta = layout.get("meta")
     text = meta.get("alt", text) if isinstance(meta, dict) else text
     label = escape(re.sub(r"<[^>]*>", " ", text or "figure").strip(), quote=True)
-    drawing = plotly.io.to_html(
-        figure,
-        include_plotlyjs=False,
-        include_mathjax=False,
-        full_html=False,
-        auto_play=False,
-        default_width="100%",
-        validate=False,
-        config={"responsive": True, "displaylogo": False, "modeBarButtons": _BUTTONS},
+    parts = {"data": figure["data"], "layout": layout, "frames": figure.get("frames", [])}
+    # No tag may end the script before its end.
+    drawing = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div class="alod-figure" role="figure" aria-label="{label}">'
+        f'<div class="plotly-graph-div" style="height:{layout.get("height", 450)}px"></div>'
+        f'<script type="application/json">{drawing}</script></div>'
     )
-    return f'<div class="alod-figure" role="figure" aria-label="{label}">{drawing}</div>'
 
 
 # ------------------------------------------------------------------------------- where things are
@@ -586,7 +580,7 @@ def _stage_pages(root: Path, stage: Path) -> None:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy2(root / name, stage / name)
     for name in ("_ext", "_static"):
-        ignore = shutil.ignore_patterns("__pycache__")
+        ignore = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(root / name, stage / name, ignore=ignore, dirs_exist_ok=True)
     # Tables of recorded results are there to be downloaded.
     for pattern in ("*.md", "*.bib", "images/*", "results/*.csv", "results/*.json"):
