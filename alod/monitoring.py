@@ -47,7 +47,8 @@ def observe(
     -------
     dict
         The keys of :data:`HISTORY`; ``changed`` is the share of predictions that the fit changed,
-        ``kappa`` the agreement corrected for chance; both NaN after the first fit.
+        ``kappa`` the agreement corrected for chance; both NaN after the first fit, kappa while a
+        class has no label.
 
     Examples
     --------
@@ -61,6 +62,9 @@ def observe(
     changed, kappa = float("nan"), float("nan")
     if before is not None:
         changed, kappa = agreement(before, predictions(learner))
+    if len(np.unique(learner.answers[learner.labeled])) < learner.n_classes:
+        # Predictions that never name a class are stable, too; those rounds must not count later.
+        kappa = float("nan")
     return {
         "n_labeled": len(learner.labeled),
         "n_foreign": len(learner.foreign),
@@ -179,12 +183,11 @@ def is_stable(history: pd.DataFrame) -> bool:
     Vijay-Shanker 2009, "A method for stopping active learning based on stabilizing predictions and
     the need for user-adjustable stopping"). No label is needed for it.
 
-    Fails while a class has no label: predictions that never name it are stable, too.
-
     Parameters
     ----------
     history : DataFrame
-        The column ``kappa``, one row for each fit; those without a kappa do not count.
+        The column ``kappa``, one row for each fit; those without a kappa do not count, so
+        :func:`observe` gives none while a class has no label.
 
     Examples
     --------
@@ -230,13 +233,14 @@ def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
     share = 100 * per_label
     told = f"about {_percent(share)}" if share < 0.5 else "many"
     expected = f"another 100 labels would change {told} of them"
+    go_on = f"Go on: no label yet for {', '.join(missing)}." if missing else "Go on."
     if is_stable(history):
         n_stable = int((known["kappa"][::-1] >= STABLE_KAPPA).cumprod().sum())
         rounds = max(STABLE_ROUNDS, n_stable)
-        advice = f"Go on: no label yet for {', '.join(missing)}." if missing else "You may stop."
+        advice = go_on if missing else "You may stop."
         return f"Predictions have been stable for {rounds} rounds: {expected}. {advice}"
     changed = _percent(float(last["changed"].iloc[-1]))
-    return f"The last round changed {changed} of the predictions: {expected}. Go on."
+    return f"The last round changed {changed} of the predictions: {expected}. {go_on}"
 
 
 def accuracy_sentence(right: int, answered: int) -> str:

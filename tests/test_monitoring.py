@@ -136,3 +136,19 @@ def test_nobody_may_stop_while_a_class_has_no_label(mini):
     learner.teach(asked, np.array([1, 2]), unasked=True)
     told = monitoring.report(learner, ["ape", "bee", "cow"], past.assign(audit_answered=0))
     assert told.endswith("You may stop.")
+
+
+def test_rounds_without_a_label_for_a_class_do_not_count_as_stable(mini):
+    learner = alod.ActiveLearner(mini.images[:200], 2, model="lenet5", steps=1, device="cpu")
+    rows, before = [], None
+    for answers in ([0, 0], [0, 0], [0, 0], [0, 0], [1, 0], [1, 0], [1, 1]):
+        learner.teach(learner.query(2), np.array(answers))
+        learner.fit()
+        rows.append(monitoring.observe(learner, before))
+        before = monitoring.predictions(learner)
+    past = pd.DataFrame(rows)
+    assert past["kappa"].isna().tolist() == [True] * 4 + [False] * 3
+    # As stable as can be, but from the fifth fit on only.
+    past["kappa"] = past["kappa"].where(past["kappa"].isna(), 1.0)
+    assert [monitoring.is_stable(past[: i + 1]) for i in range(7)] == [False] * 6 + [True]
+    assert monitoring.stopping_advice(past[:4], ["bee"]).endswith("Go on: no label yet for bee.")
