@@ -294,7 +294,7 @@ def inlier_errors(curves: pd.DataFrame, caption: str = "") -> Styler:
         "test accuracy, %": accuracy["mean"] + " ± " + accuracy["std"],
     }
     table = pd.DataFrame(told)
-    table.index = [f"{n:,} labels" for n in table.index]
+    table.index = [f"{n:,}\N{NO-BREAK SPACE}labels" for n in table.index]
     return figures.table(table, caption=caption)
 
 
