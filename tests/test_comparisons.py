@@ -255,8 +255,8 @@ def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
     told = title(lessons.for_free(curves))
     assert told == ("MNIST: inliers cost 10.0 points with 50 labels, give 5.0 with 1,000")
     table = lessons.inlier_errors(curves[curves["inlier_passes"] > 0], "Seen.").data
-    assert table.loc["50 labels"].tolist() == ["150", "30.0", "60.0 ± 0.0"]
-    assert table.loc["1,000 labels"].tolist() == ["3,000", "2.0", "95.0 ± 0.0"]
+    assert table.loc["50\N{NO-BREAK SPACE}labels"].tolist() == ["150", "30.0", "60.0 ± 0.0"]
+    assert table.loc["1,000\N{NO-BREAK SPACE}labels"].tolist() == ["3,000", "2.0", "95.0 ± 0.0"]
 
 
 def first_set_rows():

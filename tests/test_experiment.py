@@ -140,7 +140,7 @@ def test_interrupted_at_any_write_it_ends_the_same(tmp_path, mini, monkeypatch):
 
 
 def test_killed_run_ends_the_same(tmp_path):
-    arguments = "--model lenet5 --n-initial 20 --n-query 10 --rounds 2 --steps 3 --device cpu"
+    arguments = "--model lenet5 --n-initial 20 --n-query 10 --rounds 2 --steps 2 --device cpu"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "alod.cli", "run", *arguments.split(), "--out"]
 
@@ -158,11 +158,11 @@ def test_killed_run_ends_the_same(tmp_path):
     assert (tmp_path / "killed" / "checkpoint.pt").exists()
     with pytest.raises(AlodError, match="no finished run"):
         load_run(tmp_path / "killed")
-    for name in ("killed", "whole"):
-        process = start(tmp_path / name)
-        output = process.communicate()[0]
-        assert process.returncode == 0
-        assert "finished" in output
+    process = start(tmp_path / "killed")
+    output = process.communicate()[0]
+    assert process.returncode == 0
+    assert "finished" in output
+    alod.run_experiment(replace(TINY, device="cpu"), tmp_path / "whole")
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 

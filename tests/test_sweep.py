@@ -296,7 +296,7 @@ def test_failing_run_leaves_the_others_alone(tmp_path, file, capsys):
     (broken / "config.json").write_text(json.dumps(asdict(CONFIGS[1])))
     (broken / "checkpoint.pt").write_bytes(b"cut off")
     with pytest.raises(SystemExit) as stop:
-        cli.main(["sweep", str(file), "--out", str(out), "--jobs", "2"])
+        cli.main(["sweep", str(file), "--out", str(out), "--jobs", "1"])
     printed = capsys.readouterr()
     assert stop.value.code == 1
     assert printed.out == f"{out}: 3 runs finished, 1 failed\n"
