@@ -474,6 +474,7 @@ def test_the_journal_itself_teaches_another_run(run, photos, tmp_path):
 
 def label_until_killed(folder, seed, told):
     """Answer at random and say each answer once the call has returned."""
+    torch.set_num_threads(1)  # a fork has none of its parent's threads, and would wait for them
     rng = np.random.default_rng(seed)
     run = alod.open_run(folder, device="cpu")
     while True:
