@@ -49,6 +49,7 @@ HELP = {
     "learning_rate": "Peak learning rate.",
     "min_epochs": "Passes over the labels that a round takes at least, whatever the steps.",
     "inlier_passes": "Passes in each round that learn inliers with their predicted class.",
+    "views": "Distorted copies of each test image whose predictions are averaged.",
     "augment": "Distortions: auto, none, digits or clothing.",
     "seed": "Everything random depends on it.",
     "device": "auto, cpu, cuda or mps.",

@@ -74,6 +74,9 @@ class ExperimentConfig:
     inlier_passes : int
         Passes in each round in which inliers of the pool are learned with the class predicted for
         them (:meth:`alod.learner.ActiveLearner.inliers`); they cost no label.
+    views : int
+        Distorted copies of each test image whose predictions are averaged; 0 for the image as it
+        is. What is asked and learned does not depend on it.
     augment : {"auto", "none", "digits", "clothing"}
         Distortions while training; ``auto`` takes what the data set says leaves its classes alone.
     seed : int
@@ -123,6 +126,7 @@ class ExperimentConfig:
     features: str = _later("pixels")
     diagnose: bool = _later(False)
     min_epochs: int = _later(0)
+    views: int = _later(0)
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)
@@ -142,6 +146,7 @@ class ExperimentConfig:
         check_count("rounds", self.rounds, 0)
         check_count("min_epochs", self.min_epochs, 0)
         check_count("inlier_passes", self.inlier_passes, 0)
+        check_count("views", self.views, 0)
         check_count("seed", self.seed, 0)
         training.check_learning_rate(self.learning_rate)
         if not isinstance(self.strategy_params, dict):
@@ -584,6 +589,7 @@ def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
         augment=data.augment if config.augment == "auto" else config.augment,
         min_epochs=config.min_epochs,
         inlier_passes=config.inlier_passes,
+        views=config.views,
         seed=config.seed,
         device=config.device,
     )

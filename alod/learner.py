@@ -82,6 +82,9 @@ class ActiveLearner:
     inlier_passes : int
         Passes of as many steps after each fit in which the pool's :meth:`inliers` are learned with
         the class predicted for them; 0 for none. The next fit sets out from before them.
+    views : int
+        Distorted copies of each image whose predictions :meth:`predict` and :meth:`predict_proba`
+        average, by `augment`; 0 for the image as it is. Queries do not depend on it.
     seed : int
         Same seed, same images, same answers: same questions (on the same processor).
     device : str
@@ -121,6 +124,7 @@ class ActiveLearner:
         augment: str | None = None,
         min_epochs: int = 0,
         inlier_passes: int = 0,
+        views: int = 0,
         seed: int = 0,
         device: str = "auto",
     ) -> None:
@@ -136,6 +140,7 @@ class ActiveLearner:
             "augment": augment,
             "min_epochs": min_epochs,
             "inlier_passes": inlier_passes,
+            "views": views,
             "seed": seed,
         }
         check_count("n_classes", n_classes, 2)
@@ -144,6 +149,7 @@ class ActiveLearner:
         check_count("batch_size", batch_size, 2)
         check_count("min_epochs", min_epochs, 0)
         check_count("inlier_passes", inlier_passes, 0)
+        check_count("views", views, 0)
         training.check_learning_rate(learning_rate)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
@@ -564,7 +570,7 @@ class ActiveLearner:
         numpy.ndarray
             int64 (N,), classes.
         """
-        return np.asarray(training.infer(self.model, self._alike(images))[1].argmax(1))
+        return np.asarray(self._logits(images).argmax(1))
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Tell how likely the classifier holds each class to be.
@@ -580,7 +586,15 @@ class ActiveLearner:
             float32 (N, C), in [0, 1]; rows sum to 1. How far they can be trusted is a question of
             its own, see :func:`alod.evaluation.calibration_error`.
         """
-        return np.asarray(training.infer(self.model, self._alike(images))[1].softmax(1))
+        return np.asarray(self._logits(images).softmax(1))
+
+    def _logits(self, images: Images) -> Tensor:
+        """Return logits (N, C), whose softmax is the mean over the views where there are any."""
+        images = self._alike(images)
+        augment, views = self._settings["augment"], self._settings["views"]
+        if views and augment not in (None, "none"):
+            return training.infer_views(self.model, images, augment, views).log()
+        return training.infer(self.model, images)[1]
 
     def embed(self, images: Images) -> np.ndarray:
         """Compute embeddings of images.

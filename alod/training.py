@@ -251,7 +251,13 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
     """
     if kind == "none":
         return images
-    n, device = len(images), images.device
+    return _warp(images, _distortions(len(images), kind, images.device))
+
+
+def _distortions(n: int, kind: str, device: torch.device) -> Tensor:
+    """Draw n affine maps (n, 2, 3) of the kind, or return n that change nothing."""
+    if kind == "none":
+        return torch.eye(2, 3, device=device).repeat(n, 1, 1)
     angle, shear, shift_x, shift_y, zoom = torch.rand(5, n, device=device) * 2 - 1
     if kind == "digits":
         angle, shear, zoom = angle * 0.26, shear * 0.2, 1 + 0.15 * zoom
@@ -262,7 +268,11 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     rows_x = torch.stack([cos * flip, shear * cos - sin, 0.16 * shift_x], dim=1)
     rows_y = torch.stack([sin * flip, shear * sin + cos, 0.16 * shift_y], dim=1)
-    maps = torch.stack([rows_x, rows_y], dim=1)
+    return torch.stack([rows_x, rows_y], dim=1)
+
+
+def _warp(images: Tensor, maps: Tensor) -> Tensor:
+    """Apply to every image its own affine map; what comes in from outside the frame is 0."""
     grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False)
 
@@ -504,6 +514,62 @@ def infer(
                 whole[start : start + size] = part
     embeddings, logits = (whole.cpu() for whole in outputs)
     return embeddings, logits
+
+
+def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -> Tensor:
+    """Predict from distorted copies of many images: the mean of what each copy is taken for.
+
+    Test-time augmentation, by the distortions of training; they are the same for every image, so
+    that no prediction depends on the images beside it. Source: Krizhevsky et al. 2012, "ImageNet
+    classification with deep convolutional neural networks".
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Returns (embedding, logits); left as it was, mode and weights.
+    images : Tensor or numpy array
+        As in :func:`infer`.
+    augment : {"none", "digits", "clothing"} or None
+        See :func:`augment_batch`; None is ``"none"``.
+    n : int
+        Copies of each image, at least 1.
+
+    Returns
+    -------
+    Tensor
+        float32 (N, C), on the CPU: probabilities, in [0, 1]; rows sum to 1.
+
+    Raises
+    ------
+    AlodError
+        If there is no such distortion or `n` is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+    >>> infer_views(model, torch.rand(3, 1, 28, 28), "digits", n=8).shape
+    torch.Size([3, 10])
+    """
+    check_name("augment", augment or "none", AUGMENTATIONS)
+    check_count("n", n, 1)
+    device = next(model.parameters()).device
+    half = half_precision(device)
+    network = _for_inference(model, keep_dropout=False)
+    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+    with seeded(0, torch.device("cpu")):  # Not on the device: each draws numbers of its own.
+        maps = _distortions(n, augment or "none", torch.device("cpu")).to(device)
+    shares = []
+    for start in range(0, max(len(images), 1), size):
+        batch = to_float(as_tensor(images[start : start + size]).to(device))
+        total = torch.zeros(())
+        with torch.inference_mode(), _autocast(device, half):
+            for view in maps:
+                seen = _warp(batch, view.expand(len(batch), 2, 3))
+                logits = network(seen.contiguous(memory_format=torch.channels_last))[1]
+                total = total + logits.float().softmax(1).cpu()
+        shares.append(total / n)
+    return torch.cat(shares)
 
 
 def infer_dropout(
