@@ -243,6 +243,22 @@ def test_a_random_query_does_not_read_the_pool(mini, monkeypatch):
     assert again.query(10).tolist() == asked.tolist()
 
 
+def test_views_change_predictions_and_no_question(mini):
+    oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
+    plain, views = (
+        alod.ActiveLearner(mini.images, 10, "lenet5", augment="digits", steps=20, views=n)
+        for n in (0, 8)
+    )
+    for learner in (plain, views):
+        learner.step(20, oracle)
+    assert plain.query(10).tolist() == views.query(10).tolist()
+    shares = views.predict_proba(mini.images)
+    expected = alod.training.infer_views(plain.model, mini.images, "digits", 8).numpy()
+    np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-6)
+    assert (views.predict(mini.images) == shares.argmax(1)).all()
+    assert (views.predict(mini.images) != plain.predict(mini.images)).any()
+
+
 def test_a_round_takes_at_least_min_epochs_over_its_labels(mini, monkeypatch):
     oracle = lambda indices: mini.targets[indices].numpy()  # noqa: E731
     taken = []

@@ -207,6 +207,44 @@ def test_no_augmentation_is_the_identity():
     assert training.augment_batch(images, "none") is images
 
 
+class WhichHalf(nn.Module):
+    """Takes an image for class 0 if its left half is the brighter one, for class 1 otherwise."""
+
+    def __init__(self):
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, images):
+        sides = images.mean(dim=(1, 2)).unflatten(1, (2, 14)).mean(dim=2)
+        return sides, self.sharpness * sides
+
+
+def test_views_are_averaged_over_the_distortions_of_training():
+    images = torch.zeros(3, 1, 28, 28)
+    images[:, :, :, :14] = 1
+    assert training.infer(WhichHalf(), images)[1].softmax(1)[:, 0].min() > 0.99
+    digits = training.infer_views(WhichHalf(), images, "digits", 200)
+    clothing = training.infer_views(WhichHalf(), images, "clothing", 200)
+    assert digits[:, 0].min() > 0.95  # turned and shifted a little: the same half
+    assert 0.4 < clothing[:, 0].min() < clothing[:, 0].max() + 1e-6 < 0.6  # half of them mirrored
+    torch.testing.assert_close(digits.sum(1), torch.ones(3))
+
+
+@pytest.mark.parametrize("augment", ["digits", "clothing"])
+def test_a_prediction_from_views_does_not_depend_on_the_images_beside_it(cnn, mini, augment):
+    images = mini.images[:300]
+    together = training.infer_views(cnn, images, augment, 3)
+    alone = training.infer_views(cnn, images[280:281], augment, 3)
+    torch.testing.assert_close(together[280:281], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_views_without_a_distortion_are_the_image_as_it_is(cnn, mini):
+    plain = training.infer(cnn, mini.images[:20])[1].softmax(1)
+    torch.testing.assert_close(
+        training.infer_views(cnn, mini.images[:20], None, 2), plain, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_no_labels_are_refused(cnn):
     with pytest.raises(AlodError, match="teach some labels first"):
         training.fit(cnn, torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
