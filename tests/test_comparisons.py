@@ -529,6 +529,20 @@ def test_what_learning_on_says_of_longer_rounds_is_recorded():
     assert means[150] < longer.loc[50, "test_accuracy"].mean() < means[300]
 
 
+def test_what_learning_on_says_of_views_is_recorded():
+    views = evaluation.recorded("views")
+    setting = ["dataset", "model", "n_labeled"]
+    wide = views.pivot_table(index=[*setting, "seed"], columns="views", values="held_out_accuracy")
+    assert len(wide) == 8 * 3
+    assert (wide[8] > wide[0]).sum() == 23
+    means = 100 * wide.groupby(setting).mean()
+    gains = means[8] - means[0]
+    assert (f"{gains.min():.1f}", f"{gains.max():.1f}") == ("0.4", "2.7")
+    assert (means[1] < means[0]).sum() >= 5
+    more = (means[16] - means[8]).groupby("dataset")
+    assert more.min()["fashion_mnist"] > 0.2 and more.mean()["mnist"] < 0.05
+
+
 def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
     at_the_end = "dataset == 'fashion_mnist' and model == 'resnet18' and n_labeled == 8000"
     thirty = evaluation.recorded("few_labels").query(
