@@ -3,7 +3,7 @@
 Chose without the test set how long rounds are (``longer``: ``book/experiments/longer.yaml``) and
 from how many distorted copies is predicted (``views``): a pool of the first 50,000 training images,
 labels asked at random, accuracy on the last 10,000. A GPU does the first in ten minutes, a core of
-a CPU the second in an hour. The book's are ``book/results/held_out.csv`` and ``views.csv``.
+a CPU the second in 90 minutes. The book's are ``book/results/held_out.csv`` and ``views.csv``.
 """
 
 import argparse
