@@ -558,6 +558,13 @@ def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
     assert means[60] < means[30]
 
 
+def test_what_three_classifiers_says_of_predictions_from_views_is_recorded():
+    end = evaluation.recorded("with_views").query("n_labeled == 8000")
+    assert set(zip(end["dataset"], end["model"], strict=True)) == {("fashion_mnist", "resnet18")}
+    assert sorted(end["seed"]) == [0, 1]
+    assert end["test_accuracy"].min() > evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"]
+
+
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
     levers = evaluation.recorded("regularization")
     fields = ["schedule", "label_smoothing", "weight_decay", "dropout", "norm"]
