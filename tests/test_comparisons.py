@@ -1,11 +1,13 @@
 """What is said of many runs is what their tables say."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import alod
-from alod import comparisons, evaluation, lessons
+from alod import book, comparisons, evaluation, lessons
 
 
 @pytest.fixture(scope="module")
@@ -559,6 +561,9 @@ def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
 
 
 def test_what_three_classifiers_says_of_predictions_from_views_is_recorded():
+    source = (book.book_folder() / "results" / "with_views.json").read_text()
+    config = json.loads(source)["config"]
+    assert (config["min_epochs"], config["views"]) == (24, 16)
     end = evaluation.recorded("with_views").query("n_labeled == 8000")
     assert set(zip(end["dataset"], end["model"], strict=True)) == {("fashion_mnist", "resnet18")}
     assert sorted(end["seed"]) == [0, 1]
