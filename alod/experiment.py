@@ -64,7 +64,7 @@ class ExperimentConfig:
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
         ``clean``, or a stress pool of :func:`alod.stress.make`, drawn by the seed.
-    training_mode : {"shrink_perturb", "warm", "scratch", "distill", "average"}
+    training_mode : {"shrink_perturb", "warm", "scratch"}
         From where each round's training sets out.
     steps, batch_size, learning_rate
         Gradient steps in each round, images a step, peak learning rate.

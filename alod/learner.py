@@ -73,7 +73,7 @@ class ActiveLearner:
         How the first images are chosen, see :func:`alod.initial.select`.
     features : {"pixels", "random_conv", "self_supervised"}
         By what, see :func:`alod.initial.features`.
-    training_mode : {"shrink_perturb", "warm", "scratch", "distill", "average"}
+    training_mode : {"shrink_perturb", "warm", "scratch"}
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
         The training recipe, see :func:`alod.training.fit`.
@@ -460,11 +460,6 @@ class ActiveLearner:
             seen = steps * settings["batch_size"] * training.INLIERS_A_LABEL
             rows = geometry.sample(len(found.indices), seen, self._rng(f"inliers{number}"))
             more = training.as_tensor(self.images[found.indices[rows]])
-        unlabeled = None
-        if mode == "distill" and len(self.pool):
-            seen = steps * settings["batch_size"]
-            rows = geometry.sample(len(self.pool), seen, self._rng("distill"))
-            unlabeled = training.as_tensor(self.images[self.pool[rows]])
         training.fit(
             model,
             training.as_tensor(self.images[labeled]),
@@ -476,7 +471,6 @@ class ActiveLearner:
             mode=mode,
             initial_state=self._initial_state,
             inliers=more,
-            unlabeled=unlabeled,
             seed=self._seed(f"fit{number or ''}", self._n_answered()),
         )
 

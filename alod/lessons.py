@@ -208,7 +208,7 @@ def changes(curves: pd.DataFrame, caption: str = "") -> Styler:
     --------
     >>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
     >>> sorted(changes(rows).data.index)
-    ['scratch', 'shrink perturb', 'warm']
+    ['average', 'distill', 'scratch', 'shrink perturb', 'warm']
     """
     shares = ["agreement", "lost", "forgotten", "same_scores"]
     end = curves[curves["n_labeled"] == curves["n_labeled"].max()]

@@ -6,7 +6,7 @@ step waits for the host.
 
 import copy
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
@@ -18,14 +18,12 @@ from torch.nn import functional
 from alod import models
 from alod.errors import AlodError, check_count, check_name
 
-TRAINING_MODES = ("shrink_perturb", "warm", "scratch", "distill", "average")
+TRAINING_MODES = ("shrink_perturb", "warm", "scratch")
 AUGMENTATIONS = ("none", "digits", "clothing")
 # 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
 CPU_BATCH = 250
 GPU_BATCH = 4096
 SHRINK, PERTURB = 0.6, 0.01
-SOFTNESS = 2.0  # temperature of what is distilled
-MEMORY = 0.99  # weight of the past in averaged weights, at each step
 # Inliers in a batch for each labeled image, and the probability from which a predicted class is
 # learned (as published: Sohn et al. 2020, with seven for each).
 INLIERS_A_LABEL, SURE = 3, 0.95
@@ -326,7 +324,6 @@ def fit(
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
     inliers: Tensor | None = None,
-    unlabeled: Tensor | None = None,
     seed: int = 0,
 ) -> None:
     """Take a fixed number of gradient steps on the labeled images; changes the model in place.
@@ -351,13 +348,10 @@ def fit(
         Peak of the schedule, positive.
     augment : {"none", "digits", "clothing"} or None
         See :func:`augment_batch`; None is ``"none"``.
-    mode : {"warm", "scratch", "shrink_perturb", "distill", "average"}
+    mode : {"warm", "scratch", "shrink_perturb"}
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
-        training"). ``distill`` and ``average`` go on from the present weights, too: the one holds
-        the outputs on `unlabeled` to what they were before (Li & Hoiem 2016, "Learning without
-        forgetting"), the other ends with the moving average of the weights (Tarvainen & Valpola
-        2017, "Mean teachers are better role models").
+        training").
     initial_state : mapping, optional
         The weights to which ``scratch`` returns.
     inliers : Tensor, optional
@@ -366,16 +360,13 @@ def fit(
         distorted image with a square of up to half its side erased, where it is at least 95 % sure
         (Sohn et al. 2020, "FixMatch: simplifying semi-supervised learning with consistency and
         confidence").
-    unlabeled : Tensor, optional
-        Images (K, C, H, W) on which ``distill`` remembers, K at least 1; as many a step as labeled.
     seed : int
         Orders the batches and draws dropout, distortions and noise.
 
     Raises
     ------
     AlodError
-        If an argument is out of range, or ``scratch`` comes without `initial_state` or ``distill``
-        without `unlabeled`.
+        If an argument is out of range, or ``scratch`` comes without `initial_state`.
 
     Examples
     --------
@@ -403,13 +394,11 @@ def fit(
     more = None if inliers is None else inliers.to(device)
     if more is not None:
         joining = _batches(len(more), steps, INLIERS_A_LABEL * batch_size, seed + 1).to(device)
-    remember = _memory(model, mode, unlabeled, steps, batch_size, seed)
     with seeded(seed, device):
         # First, since noise is drawn in the order in which the weights lie in memory.
         model.to(memory_format=torch.channels_last)
         _set_start(model, mode, initial_state)
         model.train()
-        average = copy.deepcopy(model.state_dict()) if mode == "average" else {}
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
@@ -437,16 +426,11 @@ def fit(
                 # Over all that joined: the more of them are sure, the more they count.
                 unlabeled, predicted = logits[batch_size:], wanted[batch_size:]
                 loss += functional.cross_entropy(unlabeled, predicted, reduction="sum") / len(clean)
-            loss = loss + remember(step)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
-            if average:
-                _move_average(average, model.state_dict())
-        if average:
-            model.load_state_dict(average)
     model.eval()
 
 
@@ -460,39 +444,6 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
-
-
-def _move_average(average: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
-    """Draw the averaged weights a little toward the present ones; counters are taken over."""
-    for name, now in present.items():
-        value = average[name]
-        if value.is_floating_point():
-            value.lerp_(now, 1 - MEMORY)
-        else:
-            value.copy_(now)
-
-
-def _memory(
-    model: nn.Module, mode: str, unlabeled: Tensor | None, steps: int, batch_size: int, seed: int
-) -> Callable[[int], Tensor | float]:
-    """Prepare a function that tells how far a step's outputs are from those of before."""
-    if mode != "distill":
-        return lambda step: 0.0
-    if unlabeled is None:
-        raise AlodError("mode='distill' needs unlabeled, the images on which to remember")
-    device = next(model.parameters()).device
-    pool = unlabeled.to(device)
-    before = infer(model, unlabeled)[1].to(device).div(SOFTNESS).log_softmax(1)
-    order = _batches(len(pool), steps, batch_size, seed + 2).to(device)
-
-    def distance(step: int) -> Tensor:
-        rows = order[step]
-        now = model(to_float(pool[rows]))[1].float().div(SOFTNESS).log_softmax(1)
-        return SOFTNESS**2 * functional.kl_div(
-            now, before[rows], log_target=True, reduction="batchmean"
-        )
-
-    return distance
 
 
 def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
