@@ -172,9 +172,9 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     ----------
     curves : DataFrame
         Tidy curves on pools of 60,000 images: ``dataset, model, seed, n_labeled, test_accuracy``
-        and, where it differs, ``min_epochs``.
+        and, where they differ, ``min_epochs`` and ``views``.
     full : DataFrame
-        Such rows of runs that learned all labels with our recipe.
+        Such rows of runs that learned all labels with our recipe, predicting from as many views.
 
     Returns
     -------
@@ -197,7 +197,6 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
         everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
         found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
         end = own[own["n_labeled"] == own["n_labeled"].max()]
-        ceiling = full[(full["dataset"] == dataset) & (full["model"] == model)]
         rows[name] = {
             ("the original's curve", "best %"): f"{100 * best['test_accuracy']:.1f}",
             ("the original's curve", "labels"): f"{best['n_labeled']:,}",
@@ -206,14 +205,16 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
             ("the original, all labels", "ours need"): _labels(found[1]),
             ("ours", "labels"): f"{end['n_labeled'].iloc[0]:,}",
             ("ours", "%"): _percent(end),
-            ("ours", "% with all"): f"{100 * ceiling['test_accuracy'].mean():.1f}",
+            ("ours", "% with all"): f"{100 * _ceiling(full, own)['test_accuracy'].mean():.1f}",
         }
-    seeds = _span(pd.Series([own["seed"].nunique() for _, _, own in _settings(curves)]))
+    runs = [own for _, _, own in _settings(curves)]
+    seeds = _span(pd.Series([own["seed"].nunique() for own in runs]))
+    all_seeds = _span(pd.Series([len(_ceiling(full, own)) for own in runs]))
     caption = (
         "Recorded: pools of 60,000 images, test accuracy. The original's figures as reported, each "
         "beside the labels that ours need for as much (median; in brackets how many seeds get "
         "there if not all); where ours end (mean ± standard deviation) and what they reach with "
-        f"all labels (mean). Seeds: {seeds}."
+        f"all labels (mean). Seeds: {seeds}; with all labels: {all_seeds}."
     )
     return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
 
@@ -225,9 +226,9 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
     ----------
     curves : DataFrame
         Tidy curves: ``dataset, model, seed, n_labeled, test_accuracy, fit_seconds, infer_seconds,
-        query_seconds`` and, where it differs, ``min_epochs``; a row for each round.
+        query_seconds`` and, where they differ, ``min_epochs`` and ``views``; a row for each round.
     full : DataFrame
-        Such rows of runs that learned all labels.
+        Such rows of runs that learned all labels, predicting from as many views.
     caption : str
         What is seen; on which machine the seconds were taken.
 
@@ -243,8 +244,8 @@ def what_it_took(curves: pd.DataFrame, full: pd.DataFrame, caption: str = "") ->
     '0.8 %'
     """
     rows = []
-    for (dataset, model), name, own in _settings(curves):
-        all_labels = full[(full["dataset"] == dataset) & (full["model"] == model)]
+    for _, name, own in _settings(curves):
+        all_labels = _ceiling(full, own)
         n = own["n_labeled"].max()
         reached = own.loc[own["n_labeled"] == n, "test_accuracy"].mean()
         level = all_labels["test_accuracy"].mean()
@@ -272,14 +273,25 @@ def _in_order(curves: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _settings(curves: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str, pd.DataFrame]]:
-    """Yield data set and classifier, their name, and their rows, for each ``min_epochs`` apart."""
-    curves = curves if "min_epochs" in curves else curves.assign(min_epochs=0)
+    """Yield data set and classifier, their name, and their rows, for each recipe apart."""
+    curves = _with_recipe(curves)
     for dataset, model in _in_order(curves):
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
-        for n in sorted(own["min_epochs"].unique()):
-            rows = own[own["min_epochs"] == n]
+        for (views, n), rows in own.groupby(["views", "min_epochs"]):
             longer = f", at least {n} epochs" if n else ""
-            yield (dataset, model), f"{spelled(dataset)}, {spelled(model)}{longer}", rows
+            seen = f", {views} views" if views else ""
+            yield (dataset, model), f"{spelled(dataset)}, {spelled(model)}{longer}{seen}", rows
+
+
+def _ceiling(full: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with all labels that belong to the rows of one of the settings."""
+    keys = [*evaluation.SETTING, "views"]
+    return _with_recipe(full).merge(own[keys].drop_duplicates(), on=keys)
+
+
+def _with_recipe(curves: pd.DataFrame) -> pd.DataFrame:
+    """Add what no run of a table differs in, at its default."""
+    return curves.assign(**{name: 0 for name in ("min_epochs", "views") if name not in curves})
 
 
 def _percent(runs: pd.DataFrame) -> str:

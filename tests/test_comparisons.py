@@ -1,13 +1,11 @@
 """What is said of many runs is what their tables say."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import alod
-from alod import book, comparisons, evaluation, lessons
+from alod import comparisons, evaluation, lessons
 
 
 @pytest.fixture(scope="module")
@@ -235,12 +233,23 @@ def test_labels_are_held_beside_the_originals():
     assert row["ours", "labels"] == "400"
     assert row["ours", "%"].split() == ["98.2", "±", "0.4"]
     assert row["ours", "% with all"] == "98.2"
-    both = pd.concat([curves.assign(min_epochs=0), curves.assign(min_epochs=30)])
-    table = comparisons.beside_original(both, full)
-    longer = "MNIST, LeNet5, at least 30 epochs"
-    assert list(table.data.index) == ["MNIST, LeNet5", longer]
-    assert table.data.loc[longer].to_dict() == row
-    assert table.caption.endswith("Seeds: 2.")
+
+
+def test_each_recipe_is_held_beside_the_runs_with_all_labels_that_predict_as_it_does():
+    runs = {"dataset": "mnist", "model": "lenet5", "strategy": "outlier", "seed": [0, 1]}
+    curves = pd.DataFrame(runs | {"n_labeled": 400, "test_accuracy": [0.95, 0.97]})
+    full = curves.assign(n_labeled=60_000, test_accuracy=0.98, views=0)
+    with_views = full.head(1).assign(test_accuracy=0.99, views=16)
+    recipes = [(0, 0), (30, 0), (24, 16)]
+    rows = [curves.assign(min_epochs=n, views=views) for n, views in recipes]
+    table = comparisons.beside_original(pd.concat(rows), pd.concat([full, with_views]))
+    ours = table.data["ours", "% with all"]
+    assert ours.to_dict() == {
+        "MNIST, LeNet5": "98.0",
+        "MNIST, LeNet5, at least 30 epochs": "98.0",
+        "MNIST, LeNet5, at least 24 epochs, 16 views": "99.0",
+    }
+    assert table.caption.endswith("Seeds: 2; with all labels: 1 to 2.")
 
 
 def test_inliers_are_told_by_what_they_give_and_how_often_they_are_wrong():
@@ -498,12 +507,13 @@ def test_what_the_front_pages_say_of_all_settings_is_recorded():
     behind = tests[(tests["mean_difference"] < 0) & (tests["p_holm"] < 0.05)]
     assert set(behind.index) == set(rivals) - {"uherding"}
     assert tests.loc["uherding", "p_holm"] > 0.05
-    few = evaluation.recorded("few_labels").query("model == 'cnn' and inlier_passes > 0")
-    for dataset, n, epochs in (("mnist", 500, 0), ("fashion_mnist", 6000, 30)):
-        own = few[(few["dataset"] == dataset) & (few["n_labeled"] == n)]
-        own = own[own["min_epochs"] == epochs]
-        assert own["seed"].nunique() == 5
-        reported = evaluation.PUBLISHED_FULL_SET[dataset, "cnn"]
+    few = evaluation.recorded("few_labels").query("inlier_passes > 0")
+    told = (("mnist", "cnn", 500, 0), ("fashion_mnist", "cnn", 6000, 30))
+    for dataset, model, n, epochs in (*told, ("fashion_mnist", "resnet18", 8000, 24)):
+        own = few[(few["dataset"] == dataset) & (few["model"] == model)]
+        own = own[(own["n_labeled"] == n) & (own["min_epochs"] == epochs)]
+        assert own["seed"].nunique() >= 4
+        reported = evaluation.PUBLISHED_FULL_SET[dataset, model]
         assert own["test_accuracy"].mean() >= reported
     longer = evaluation.recorded("longer").query("model == 'cnn' and n_labeled == 100")
     assert longer["seed"].nunique() == 5
@@ -512,6 +522,24 @@ def test_what_the_front_pages_say_of_all_settings_is_recorded():
     foreign = comparisons.pools(stressed).data.query("index != 'long tail, LeNet5'")
     best = foreign["the best rival"].str.split().str[-1].astype(float)
     assert (foreign["accuracy: outlier"].astype(float) > best).all() and len(foreign) == 6
+
+
+def test_what_learning_on_says_of_training_modes_is_recorded():
+    recorded = evaluation.recorded("incremental")
+    for dataset, own in recorded.groupby("dataset"):
+        tests = evaluation.gains(own, "shrink_perturb", "auc", "training_mode")
+        assert (tests["mean_difference"] < 0).all() and (tests["p_holm"] < 0.05).all()
+        assert len(tests) == 4 and (tests["n_seeds"] == 5).all()
+        from_warm = evaluation.gains(own, "warm", "auc", "training_mode")
+        from_warm = from_warm.set_index("training_mode")
+        assert from_warm.loc["average", "p_holm"] > 0.05
+        assert from_warm["mean_difference"].idxmin() == "distill"
+        same = own.groupby("training_mode")["agreement"].mean()
+        assert list(same.sort_values().index[-2:]) == ["average", "distill"]
+        if dataset == "fashion_mnist":
+            ends = evaluation.gains(own, "shrink_perturb", "final", "training_mode")
+            ends = ends.set_index("training_mode")
+            assert (ends.loc[["warm", "average"], "p_holm"] > 0.05).all()
 
 
 def test_what_learning_on_says_of_longer_rounds_is_recorded():
@@ -561,13 +589,15 @@ def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
 
 
 def test_what_three_classifiers_says_of_predictions_from_views_is_recorded():
-    source = (book.book_folder() / "results" / "with_views.json").read_text()
-    config = json.loads(source)["config"]
-    assert (config["min_epochs"], config["views"]) == (24, 16)
-    end = evaluation.recorded("with_views").query("n_labeled == 8000")
-    assert set(zip(end["dataset"], end["model"], strict=True)) == {("fashion_mnist", "resnet18")}
+    clothing = "dataset == 'fashion_mnist' and model == 'resnet18'"
+    runs = evaluation.recorded("few_labels").query(clothing)
+    assert set(runs.loc[runs["views"] > 0, "min_epochs"]) == {24}
+    end = runs.query("views == 16 and n_labeled == 8000")
     assert sorted(end["seed"]) == [0, 1, 2, 3]
     assert end["test_accuracy"].min() > evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"]
+    full = evaluation.recorded("full_set").query(clothing).groupby("views")["test_accuracy"]
+    assert full.size().to_dict() == {0: 5, 16: 1}
+    assert f"{100 * (full.mean()[16] - full.mean()[0]):.1f}" == "0.8"
 
 
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
