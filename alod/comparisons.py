@@ -278,7 +278,7 @@ def _settings(curves: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str, pd.D
     for dataset, model in _in_order(curves):
         own = curves[(curves["dataset"] == dataset) & (curves["model"] == model)]
         for (views, n), rows in own.groupby(["views", "min_epochs"]):
-            longer = f", at least {n} epochs" if n else ""
+            longer = f", {n} epochs" if n else ""
             seen = f", {views} views" if views else ""
             yield (dataset, model), f"{spelled(dataset)}, {spelled(model)}{longer}{seen}", rows
 

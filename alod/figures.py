@@ -58,7 +58,13 @@ STRATEGY_DASHES = {
     "uherding": "dashdot",
 }
 INITIAL_COLORS = {"kmeans": VERMILION, "herding": BLUE}
-MODE_COLORS = {"scratch": GREY, "warm": BLUE, "shrink_perturb": VERMILION}
+MODE_COLORS = {
+    "scratch": GREY,
+    "warm": BLUE,
+    "shrink_perturb": VERMILION,
+    "distill": GOLD,
+    "average": "#0A9A70",
+}
 MODEL_COLORS = {"cnn": "#1295A8", "lenet5": "#C9850C", "resnet18": "#9268D6"}
 CLASS_COLORS = (
     "#2F7FC1",
