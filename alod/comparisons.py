@@ -191,7 +191,8 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     """
     published = evaluation.published_curves()
     rows = {}
-    for (dataset, model), name, own in _settings(curves):
+    settings = list(_settings(curves))
+    for (dataset, model), name, own in settings:
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
         best = theirs.iloc[theirs["test_accuracy"].argmax()]
         everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
@@ -207,9 +208,8 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
             ("ours", "%"): _percent(end),
             ("ours", "% with all"): f"{100 * _ceiling(full, own)['test_accuracy'].mean():.1f}",
         }
-    runs = [own for _, _, own in _settings(curves)]
-    seeds = _span(pd.Series([own["seed"].nunique() for own in runs]))
-    all_seeds = _span(pd.Series([len(_ceiling(full, own)) for own in runs]))
+    seeds = _span(pd.Series([own["seed"].nunique() for _, _, own in settings]))
+    all_seeds = _span(pd.Series([len(_ceiling(full, own)) for _, _, own in settings]))
     caption = (
         "Recorded: pools of 60,000 images, test accuracy. The original's figures as reported, each "
         "beside the labels that ours need for as much (median; in brackets how many seeds get "
