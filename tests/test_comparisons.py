@@ -536,6 +536,8 @@ def test_what_learning_on_says_of_training_modes_is_recorded():
         assert from_warm["mean_difference"].idxmin() == "distill"
         same = own.groupby("training_mode")["agreement"].mean()
         assert list(same.sort_values().index[-2:]) == ["average", "distill"]
+        later = own[own["round"] > 0].groupby("training_mode")["fit_seconds"].median()
+        assert 1.9 < later["distill"] / later["average"] < 2.1
         if dataset == "fashion_mnist":
             ends = evaluation.gains(own, "shrink_perturb", "final", "training_mode")
             ends = ends.set_index("training_mode")
