@@ -50,8 +50,8 @@ def wait_for(condition, seconds=60):
 def press_ctrl_c(process):
     """Interrupt until it ends, and return what it told.
 
-    A press can be lost: NumPy clears what is raised while it compares dtypes, as it
-    does for every CSV file (numpy/numpy#20596). A user would press again, too.
+    A press can be lost: NumPy clears what is raised while it compares dtypes, which pandas asks of
+    it for every CSV file (numpy/numpy#20596). A user would press again, too.
     """
     for _ in range(3):
         process.send_signal(signal.SIGINT)
