@@ -5,8 +5,6 @@ Everywhere a higher score means more outlying, as in PyOD.
 
 import copy
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from alod import geometry
+from alod._settled import seeded
 from alod.errors import AlodError, check_count, check_name
 
 Contrast = Literal["ratio", "none"]
@@ -288,7 +287,7 @@ def outlier_scores(
     """
     # DeepSVDD alone wants to know the width of its input beforehand.
     width = {"n_features": reference.shape[1]} if detector == "deepsvdd" else {}
-    with _seeded(seed):
+    with seeded(seed):
         fresh = make(detector, **width) if isinstance(detector, str) else copy.deepcopy(detector)
         if not isinstance(fresh, KNN):
             rng = np.random.default_rng(seed)
@@ -370,16 +369,3 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     floor = min(0.0, float(scores_UC.min()))
     # Both 0 means a copy of a labeled image in two classes: as ambiguous as can be.
     return np.divide(first - floor, second - floor, out=np.ones_like(first), where=second > floor)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators from which PyOD's detectors draw, and give them back."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alod._settled import seeded
 from alod.models import AverageTo
-from alod.training import augment_batch, erase_square, seeded, to_float
+from alod.training import augment_batch, erase_square, to_float
 
 STEPS, BATCH, TEMPERATURE = 300, 192, 0.5
 ERASED = 10 / 28  # of the longer side: the square that a view may lose

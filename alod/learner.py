@@ -1,6 +1,5 @@
 """The loop: query, teach, fit, one round at a time, with the oracle outside it."""
 
-import copy
 import io
 import json
 import time
@@ -15,6 +14,7 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from alod import detectors, geometry, models, strategies, training
+from alod._settled import seeded, settled
 from alod.coreset import inliers
 from alod.data import as_images, fingerprint, from_arrays
 from alod.errors import AlodError, check_count, check_name
@@ -107,6 +107,7 @@ class ActiveLearner:
     (10,)
     """
 
+    @settled()
     def __init__(
         self,
         images: Images,
@@ -165,16 +166,11 @@ class ActiveLearner:
             model = training.build_seeded(model, n_classes, channels, self._seed("weights", 0))
         else:
             # Two learners of one module would train each other's.
-            model = copy.deepcopy(model)
+            model = training.copy_module(model)
         self.model = model.to(self.device).eval()
         sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
-        try:
+        with seeded(0, self.device):
             models.check_contract(self.model, sample, n_classes)
-        except RuntimeError as error:
-            raise AlodError(
-                f"model={self._model_name or type(model).__name__!r} cannot take images of shape "
-                f"{tuple(sample.shape[1:])} (channels, height, width): {str(error).splitlines()[0]}"
-            ) from None
         self._initial_state = _cpu_copy(self.model.state_dict())
         self.answers = np.full(len(self.images), UNLABELED)
         self._asked = np.zeros(len(self.images), dtype=bool)
@@ -237,6 +233,7 @@ class ActiveLearner:
         """
         return self.select(k).indices
 
+    @settled()
     def select(self, k: int) -> Selection:
         """Ask as :meth:`query` does, and return the acquisition scores beside the indices.
 
@@ -352,6 +349,7 @@ class ActiveLearner:
         self.answers[indices] = answers
         self._asked[indices] = answers == UNLABELED
 
+    @settled()
     def fit(self) -> None:
         """Update the classifier with everything labeled so far, by a fixed number of steps.
 
@@ -381,6 +379,7 @@ class ActiveLearner:
                 self._outputs = None
         self.seconds["fit"] = time.perf_counter() - started
 
+    @settled()
     def inliers(self, share: float) -> Inliers:
         """Find the images of the pool whose class may be taken for known without asking.
 
@@ -420,6 +419,7 @@ class ActiveLearner:
         chosen = inliers(detectors.contrast(scores_UC), nearest, predictions, cap)
         return Inliers(pool[kept[chosen]], predictions[chosen])
 
+    @settled()
     def fit_without(self, held_out: np.ndarray) -> nn.Module:
         """Train a copy from the initial weights on all labels but some; the learner is unchanged.
 
@@ -438,7 +438,7 @@ class ActiveLearner:
         AlodError
             If nothing else is labeled.
         """
-        model = copy.deepcopy(self.model)
+        model = training.copy_module(self.model)
         model.load_state_dict(self._initial_state)
         self._train(model, np.setdiff1d(self.labeled, held_out), "warm")
         return model
@@ -494,6 +494,7 @@ class ActiveLearner:
         self.fit()
         return selection
 
+    @settled()
     def outputs(self) -> tuple[Tensor, Tensor]:
         """Compute what the classifier makes of every image, once per fit.
 
@@ -510,6 +511,7 @@ class ActiveLearner:
             self.seconds["infer"] = time.perf_counter() - started
         return self._outputs
 
+    @settled()
     def view(self) -> PoolView:
         """Show the present state as a strategy sees it.
 
@@ -588,6 +590,7 @@ class ActiveLearner:
         """
         return np.asarray(self._logits(images).softmax(1))
 
+    @settled()
     def _logits(self, images: Images) -> Tensor:
         """Return logits (N, C), whose softmax is the mean over the views where there are any."""
         images = self._alike(images)
@@ -596,6 +599,7 @@ class ActiveLearner:
             return training.infer_views(self.model, images, augment, views).log()
         return training.infer(self.model, images)[1]
 
+    @settled()
     def embed(self, images: Images) -> np.ndarray:
         """Compute embeddings of images.
 
@@ -792,6 +796,11 @@ class ActiveLearner:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.
         seed = self._seed("dropout", self._n_answered())
         samples = training.infer_dropout(self.model, self.images, self.outputs()[0], n, seed)
+        if n > 1 and bool((samples == samples[:1]).all()):
+            raise AlodError(
+                f"model={self._model_name or type(self.model).__name__!r}: {n} dropout samples are "
+                "all the same; give it dropout, or ask by another strategy, such as margin"
+            )
         return samples[:, self.pool].to(self._query_device)
 
     def _check_indices(self, indices: np.ndarray) -> np.ndarray:

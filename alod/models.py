@@ -5,11 +5,12 @@ Every model takes float32 images (N, C, H, W) in [0, 1], normalizes them itself 
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
-import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from alod.errors import AlodError, check_count, check_name
 
@@ -42,7 +43,6 @@ class Normalize(nn.Module):
         return (images - self.mean) / self.std
 
 
-@torch.fx.wrap  # tracing must not look inside: it cannot branch on a shape
 def average_to(maps: Tensor, side: int) -> Tensor:
     """Average maps (N, C, H, W) to (N, C, side, side); those of that size already stay as they are.
 
@@ -185,7 +185,6 @@ class _SmallConv(nn.Conv2d):
         return _small_convolution(images, self.weight, self.stride[0])
 
 
-@torch.fx.wrap  # One step of a traced network, which cannot look at its images' size.
 def _small_convolution(images: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Convolve; where at most four pixels come out, by a matrix product for each.
 
@@ -366,37 +365,121 @@ def build(name: str, n_classes: int = 10, in_channels: int = 1) -> nn.Module:
     return MODELS[name](n_classes, in_channels)
 
 
-def check_contract(model: nn.Module, images: Tensor, n_classes: int) -> None:
-    """Refuse a model that does not return (embedding, logits).
+# Libraries whose modules run their children as they list them; a user's may do as it likes.
+_KNOWN = ("alod.models", "torch.nn.modules.", "torchvision.")
+_IN_ORDER = ("Sequential", "Conv2dNormActivation", "BasicBlock", "Bottleneck", "ResNet")
+
+
+def can_fold(model: nn.Module) -> bool:
+    """Tell whether it is known how a model runs its norms: one of ours, nothing shared or hooked.
 
     Parameters
     ----------
     model : torch.nn.Module
-        The user's model, in evaluation mode.
+        Any.
+
+    Examples
+    --------
+    >>> can_fold(CNN()), can_fold(nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8)))
+    (True, False)
+    """
+    modules = [module for _, module in model.named_modules(remove_duplicate=False)]
+    return (
+        type(model).__module__ == __name__
+        and all(type(module).__module__.startswith(_KNOWN) for module in modules)
+        and not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+        and len(modules) == len(set(modules))
+        and any(type(module) is nn.BatchNorm2d for module in modules)
+    )
+
+
+def fold_norms(model: nn.Module) -> nn.Module:
+    """Fold each batch norm that follows a convolution into it; changes the model in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode, one of which :func:`can_fold` is true.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same, with as many norms fewer.
+
+    Examples
+    --------
+    >>> any(isinstance(module, nn.BatchNorm2d) for module in fold_norms(CNN().eval()).modules())
+    False
+    """
+    for module in list(model.modules()):
+        if type(module).__name__ not in _IN_ORDER:
+            continue
+        for (name, conv), (after, norm) in pairwise(list(module.named_children())):
+            # Exactly these: a subclass may compute something else of its weights.
+            if type(conv) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
+                continue
+            if norm.track_running_stats:
+                setattr(module, name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, after, nn.Identity())
+    return model
+
+
+def check_contract(model: nn.Module, images: Tensor, n_classes: int) -> None:
+    """Refuse a model that does not return (embedding, logits), or has nothing to train.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The user's model, in evaluation mode; lazy layers take their shape and weights here.
     images : Tensor
-        One or a few images, float32 (N, C, H, W), on the model's device.
+        Two images, float32 (2, C, H, W), on the model's device.
     n_classes : int
         Columns that the logits must have.
 
     Raises
     ------
     AlodError
-        If the output is no pair of 2-d tensors with N rows and `n_classes` logits.
+        If the model cannot take the images, its output is no pair of 2-d tensors with a row for
+        each and `n_classes` logits, or no parameter is trained, in 32 bits or more.
 
     Examples
     --------
     >>> import torch
     >>> check_contract(LeNet5(n_classes=10), torch.zeros(2, 1, 28, 28), n_classes=10)
     """
-    with torch.inference_mode():
-        output = model(images)
-    pair = isinstance(output, tuple) and len(output) == 2
-    if pair and all(isinstance(part, Tensor) and part.ndim == 2 for part in output):
-        embedding, logits = output
-        if len(embedding) == len(logits) == len(images) and logits.shape[1] == n_classes:
-            return
-    shapes = [tuple(getattr(part, "shape", ())) for part in output] if pair else type(output)
-    raise AlodError(
-        f"model={type(model).__name__} returned {shapes} for {len(images)} images: expected "
-        f"(embedding (N, D), logits (N, {n_classes})); return both from forward()"
-    )
+    kind = type(model).__name__
+    for some in (images, images[:1]):  # Another number of them shows what was kept from before.
+        try:
+            with torch.no_grad():
+                output = model(some)
+        except Exception as error:
+            reason = (str(error) or "no reason given").splitlines()[0]
+            raise AlodError(
+                f"model={kind!r} cannot take images of shape {tuple(some.shape[1:])} (channels, "
+                f"height, width): {type(error).__name__}: {reason}; it must take float32 images in "
+                "[0, 1], and keep what it keeps in itself, since it is copied"
+            ) from None
+        pair = isinstance(output, tuple) and len(output) == 2
+        if not pair or not all(isinstance(part, Tensor) and part.ndim == 2 for part in output):
+            found = [tuple(getattr(part, "shape", ())) for part in output] if pair else type(output)
+        else:
+            found = [tuple(part.shape) for part in output]
+            embedding, logits = output
+            if len(embedding) == len(logits) == len(some) and logits.shape[1] == n_classes:
+                continue
+        raise AlodError(
+            f"model={kind} returned {found} for {len(some)} images: expected (embedding (N, D), "
+            f"logits (N, {n_classes})); return both from forward()"
+        )
+    if len(images) > 1 and bool((logits >= 0).all()) and abs(float(logits.sum()) - 1) < 1e-3:
+        raise AlodError(
+            f"model={kind} returned probabilities: expected logits, what comes before softmax"
+        )
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise AlodError(
+            f"model={kind} has no parameter to train: expected at least one with requires_grad, "
+            "such as those of a new last layer"
+        )
+    if any(p.dtype == torch.float16 for p in trained):
+        raise AlodError(f"model={kind} trains float16 parameters: expected float32; call .float()")

@@ -7,15 +7,17 @@ step waits for the host.
 import copy
 import mmap
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
-import torch.fx.experimental.optimization
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
 
 from alod import models
+from alod._settled import seeded
 from alod.errors import AlodError, check_count, check_name
 
 TRAINING_MODES = ("shrink_perturb", "warm", "scratch")
@@ -139,28 +141,6 @@ def half_precision(device: torch.device) -> torch.dtype | None:
     # torch offers no public name for this question before 2.12.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return torch.bfloat16 if device.type == "cpu" and supported() else None
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and give the global generators back as they were.
-
-    Initial weights and dropout draw from torch's global generators; nothing else may notice.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with seeded(0, torch.device("cpu")):
-    ...     first = torch.rand(1)
-    >>> with seeded(0, torch.device("cpu")):
-    ...     bool(first == torch.rand(1))
-    True
-    """
-    kind = device.type if device.type != "cpu" else "cuda"
-    devices = [] if device.type == "cpu" else [device.index or 0]
-    with torch.random.fork_rng(devices=devices, device_type=kind):
-        torch.manual_seed(seed)
-        yield
 
 
 def build_seeded(name: str, n_classes: int, in_channels: int, seed: int) -> nn.Module:
@@ -398,7 +378,7 @@ def fit(
         # First, since noise is drawn in the order in which the weights lie in memory.
         model.to(memory_format=torch.channels_last)
         _set_start(model, mode, initial_state)
-        model.train()
+        _set_training(model)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
         )
@@ -432,6 +412,20 @@ def fit(
             scaler.update()
             schedule.step()
     model.eval()
+    for module in model.modules():
+        # What a module keeps of its last pass, for a picture, would keep the whole pass in memory.
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                setattr(module, name, value.detach())
+
+
+def _set_training(model: nn.Module) -> None:
+    """Set a model to training, but for its frozen parts, whose statistics are to stay, too."""
+    model.train()
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()
 
 
 def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] | None) -> None:
@@ -442,7 +436,7 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
         model.load_state_dict(initial_state)
     elif mode == "shrink_perturb":
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in filter(lambda p: p.requires_grad, model.parameters()):
                 parameter.mul_(SHRINK).add_(PERTURB * torch.randn_like(parameter))
 
 
@@ -495,7 +489,7 @@ def infer(
     """
     device = next(model.parameters()).device
     half = half_precision(device)
-    network = _for_inference(model, keep_dropout=dropout_seed is not None)
+    network = _for_inference(model, images) if dropout_seed is None else _with_dropout(model)
     size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     # Made outside of inference mode: what is returned may be saved, changed and differentiated.
     outputs: tuple[Tensor, ...] = ()
@@ -506,7 +500,7 @@ def infer(
             if device.type == "cuda" and batch.device.type == "cpu":
                 batch = batch.pin_memory()
             batch = to_float(batch.to(device, non_blocking=True))
-            with torch.inference_mode(), _autocast(device, half):
+            with torch.no_grad(), _autocast(device, half):
                 found = network(batch.contiguous(memory_format=torch.channels_last))
             if not outputs:
                 outputs = tuple(torch.empty(len(images), o.shape[1], device=device) for o in found)
@@ -555,7 +549,7 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
     check_count("n", n, 1)
     device = next(model.parameters()).device
     half = half_precision(device)
-    network = _for_inference(model, keep_dropout=False)
+    network = _for_inference(model, images)
     size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     with seeded(0, torch.device("cpu")):  # Not on the device: each draws numbers of its own.
         maps = _distortions(n, augment or "none", torch.device("cpu")).to(device)
@@ -563,7 +557,7 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
     for start in range(0, max(len(images), 1), size):
         batch = to_float(as_tensor(images[start : start + size]).to(device))
         total = torch.zeros(())
-        with torch.inference_mode(), _autocast(device, half):
+        with torch.no_grad(), _autocast(device, half):
             for view in maps:
                 seen = _warp(batch, view.expand(len(batch), 2, 3))
                 logits = network(seen.contiguous(memory_format=torch.channels_last))[1]
@@ -612,9 +606,9 @@ def infer_dropout(
         passes = (infer(model, images, dropout_seed=seed + i)[1] for i in range(n))
         return torch.stack(list(passes))
     device = next(model.parameters()).device
-    head = _for_inference(model.get_submodule("head"), keep_dropout=True)
+    head = _with_dropout(model).get_submodule("head")
     samples = []
-    with seeded(seed, device), torch.inference_mode():
+    with seeded(seed, device), torch.no_grad():
         for _ in range(n):
             blocks = [head(block.to(device)).float().cpu() for block in embeddings.split(100_000)]
             samples.append(torch.cat(blocks))
@@ -622,31 +616,92 @@ def infer_dropout(
 
 
 def _drops_in_head(model: nn.Module, images: Images) -> bool:
-    """Tell whether a model's dropout lies behind its embedding, where a look proves it."""
+    """Tell whether all of a model's dropout lies in its head, where a look proves it.
+
+    With the same seed the head alone, from the embedding on, then draws what the whole model draws.
+    """
     head = getattr(model, "head", None)
-    dropouts = {m for m in model.modules() if isinstance(m, nn.Dropout)}
-    if not isinstance(head, nn.Module) or not dropouts <= set(head.modules()) or not len(images):
+    if not isinstance(head, nn.Module) or not len(images):
         return False
     device = next(model.parameters()).device
-    plain = copy.deepcopy(model).eval()
-    with torch.inference_mode(), suppress(Exception):
-        embedding, logits = plain(to_float(as_tensor(images[:2]).to(device)))
-        return torch.allclose(plain.get_submodule("head")(embedding), logits, atol=1e-4)
-    return False
+    some = to_float(as_tensor(images[:64]).to(device))
+    plain, drops = _for_inference(model, images), _with_dropout(model)
+    with torch.no_grad():
+        with seeded(0, device):
+            whole = drops(some)[1]
+        with seeded(0, device):
+            try:
+                behind = drops.get_submodule("head")(plain(some)[0])
+            except Exception:  # A head of another kind, which takes more than the embedding.
+                return False
+    return behind.shape == whole.shape and torch.allclose(behind, whole, rtol=1e-3, atol=1e-4)
 
 
-def _for_inference(model: nn.Module, keep_dropout: bool) -> nn.Module:
-    """Return a copy in evaluation mode, batch norm folded into the convolutions where possible."""
-    network = copy.deepcopy(model).eval()
-    if keep_dropout:
-        for module in network.modules():
-            if isinstance(module, nn.Dropout):
-                module.train()
-    else:
-        # A user's model that cannot be traced runs as it is.
-        with suppress(Exception):
-            network = torch.fx.experimental.optimization.fuse(network)
-    return network.to(memory_format=torch.channels_last)
+def copy_module(model: nn.Module) -> nn.Module:
+    """Copy a module; of what it keeps of a forward pass, the values alone.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Also one with pruned or normalized weights, which PyTorch's own copy refuses.
+
+    Returns
+    -------
+    torch.nn.Module
+        Shares nothing with `model`.
+
+    Raises
+    ------
+    AlodError
+        If it has lazy layers that have seen no image yet, or was compiled by TorchScript.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pruned = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 2), "weight", amount=2)
+    >>> int((copy_module(pruned).weight == 0).sum())
+    2
+    """
+    kind = type(model).__name__
+    if any(is_lazy(p) for p in (*model.parameters(), *model.buffers())):
+        raise AlodError(f"model={kind} has lazy layers: run it once, model(images), to size them")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise AlodError(f"model={kind} holds TorchScript: give the module that it was made from")
+    kept = (tensor for module in model.modules() for tensor in _tensors_in(vars(module)))
+    return copy.deepcopy(model, {id(t): t.detach().clone() for t in kept if not t.is_leaf})
+
+
+def _tensors_in(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors_in(part)
+
+
+def _for_inference(model: nn.Module, images: Images) -> nn.Module:
+    """Return a copy in evaluation mode, batch norm folded into convolutions where that is safe."""
+    plain = copy_module(model).eval().to(memory_format=torch.channels_last)
+    if not len(images) or not models.can_fold(plain):
+        return plain
+    folded = models.fold_norms(copy.deepcopy(plain)).to(memory_format=torch.channels_last)
+    some = to_float(as_tensor(images[:4]).to(next(plain.parameters()).device))
+    with torch.no_grad():
+        pairs = zip(plain(some), folded(some), strict=True)
+    # In float32 both are the same to five digits, or what was folded is not what the model does.
+    same = all(torch.allclose(a, b, 1e-3, 1e-3 * float(a.abs().amax())) for a, b in pairs)
+    return folded if same else plain
+
+
+def _with_dropout(model: nn.Module) -> nn.Module:
+    """Return a copy that drops, and otherwise evaluates.
+
+    Dropout has many forms, functions among them; all ask whether their module is in training.
+    """
+    network = copy_module(model).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        module.training = not isinstance(module, _NormBase)
+    return network
 
 
 def parameter_count(model: nn.Module) -> int:

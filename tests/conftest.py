@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import alod
+from alod import training
 
 # One thread: the same sums in the same order, whatever runs beside.
 torch.set_num_threads(1)
@@ -26,3 +27,15 @@ def mini():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=[torch.float32, torch.bfloat16], ids=str)
+def precision(request, monkeypatch):
+    """Compute with 16 bits or without; how far probabilities may be apart then.
+
+    What is the same but for the order of its sums differs by some units in the last place of the
+    logits, which are below 4 here; a resampled pixel by some more, of 32 bits, where it lies.
+    """
+    half = None if request.param == torch.float32 else request.param
+    monkeypatch.setattr(training, "half_precision", lambda device: half)
+    return 2 * torch.finfo(request.param).eps if half else 100 * torch.finfo(torch.float32).eps

@@ -34,7 +34,6 @@ TOLD_ELSEWHERE = {
     "alod.strategies.PoolView.mc_logits": "alod.strategies.PoolView",
     "alod.training.as_tensor": "alod.training.infer",
     "alod.training.parameter_count": "alod.training.fit",
-    "alod.training.seeded": "alod.training.fit",
     "alod.training.to_float": "alod.training.fit",
     "alod.models.FromTorchvision.forward": "alod.models.FromTorchvision",
     # They do what the learner's do, and write it down.

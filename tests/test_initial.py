@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from alod import AlodError, encoder, initial, training
+from alod import AlodError, encoder, initial
+from alod._settled import seeded
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_the_encoder_learns_to_know_an_image_again(mini, monkeypatch):
         monkeypatch.setattr(encoder, "STEPS", steps)
         trained = encoder.train(mini.images, torch.device("cpu"), seed=0)
         images = mini.images[:64].float() / 255
-        with torch.no_grad(), training.seeded(1, torch.device("cpu")):
+        with torch.no_grad(), seeded(1, torch.device("cpu")):
             views = torch.cat([encoder._view(images), encoder._view(images)])
             return float(encoder._contrastive_loss(trained.project(trained(views))))
 

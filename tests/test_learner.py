@@ -1,5 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
+import sklearn
 import torch
 from torch import nn
 
@@ -401,3 +405,147 @@ def test_parameters_that_no_file_can_hold_are_refused_before_one_is_written(mini
     )
     learner.save(tmp_path / "learner.pt")
     assert len(alod.ActiveLearner.load(tmp_path / "learner.pt").pool) == len(mini.images)
+
+
+def asked_and_predicted(images, targets, seed=0, strategy="outlier"):
+    learner = alod.ActiveLearner(
+        images, 10, "lenet5", strategy, steps=10, augment="digits", seed=seed, device="cpu"
+    )
+    for _ in range(2):
+        asked = learner.query(20)
+        learner.teach(asked, targets[asked].numpy())
+        learner.fit()
+    return learner.query(5).tolist(), learner.predict(images).tolist()
+
+
+def test_threads_get_the_answers_that_each_would_get_alone(mini):
+    images, targets = mini.images[:200], mini.targets[:200]
+    alone = [asked_and_predicted(images, targets, seed, "bald") for seed in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        jobs = [threads.submit(asked_and_predicted, images, targets, s, "bald") for s in range(3)]
+    assert [job.result() for job in jobs] == alone
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: default_dtype(torch.float64),
+        lambda: default_dtype(torch.bfloat16),
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        lambda: sklearn.config_context(transform_output="pandas"),
+        lambda: np.errstate(all="raise"),
+    ],
+    ids=["no_grad", "inference_mode", "float64", "bfloat16", "device", "autocast", "pandas", "np"],
+)
+def test_answers_do_not_depend_on_what_a_caller_has_set(mini, around):
+    images, targets = mini.images[:200], mini.targets[:200]
+    expected = asked_and_predicted(images, targets)
+    with around():
+        dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+        assert asked_and_predicted(images, targets) == expected
+        assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (dtype, grad)
+
+
+class Own(nn.Module):
+    """A user's module, whose outputs a function may spoil."""
+
+    def __init__(self, spoil=lambda embedding, logits: (embedding, logits), last=None):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(784, 6))
+        self.head = last or nn.Linear(6, 10)
+        self.spoil = spoil
+
+    def forward(self, images):
+        embedding = self.body(images)
+        return self.spoil(embedding, self.head(embedding))
+
+
+class KeepsElsewhere(Own):
+    """Its hook writes into the one dict that it was made with, which no copy has."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = kept = {}
+        self.body.register_forward_hook(lambda module, given, found: kept.update(e=found))
+
+    def forward(self, images):
+        logits = self.head(self.body(images))
+        return self.kept["e"], logits
+
+
+def ran_once(model):
+    model(torch.zeros(3, 1, 28, 28))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Own().requires_grad_(False), "no parameter to train"),
+        (Own(last=nn.LazyLinear(10)), "lazy"),
+        (Own(lambda e, z: (e, z.softmax(1))), "probabilities"),
+        (Own(lambda e, z: [e, z]), "expected .embedding"),
+        (Own().half(), "float32 images"),
+        (Own().double(), "float32 images"),
+        (KeepsElsewhere(), "KeyError"),
+        (ran_once(KeepsElsewhere()), "for 2 images"),
+    ],
+)
+def test_a_module_that_cannot_learn_is_refused_when_the_learner_is_made(mini, model, reason):
+    with pytest.raises(AlodError, match=reason) as refusal:
+        alod.ActiveLearner(mini.images, 10, model, device="cpu")
+    assert "\n" not in str(refusal.value)
+
+
+class KeepsActivation(Own):
+    """Keeps an activation, as one does for a picture of it."""
+
+    def forward(self, images):
+        self.kept = self.body(images)
+        return self.kept, self.head(self.kept)
+
+
+class KeepsByHook(Own):
+    def __init__(self):
+        super().__init__()
+        self.body.register_forward_hook(self.keep)
+
+    def keep(self, module, given, found):
+        self.kept = found
+
+    def forward(self, images):
+        logits = self.head(self.body(images))
+        return self.kept, logits
+
+
+@pytest.mark.parametrize("kind", [KeepsActivation, KeepsByHook])
+def test_modules_may_keep_an_activation(mini, kind):
+    learner = alod.ActiveLearner(mini.images, 10, ran_once(kind()), steps=3, device="cpu")
+    for _ in range(2):
+        asked = learner.query(10)
+        learner.teach(asked, mini.targets[asked].numpy())
+        learner.fit()
+    assert learner.fit_without(asked) is not learner.model
+    assert learner.predict(mini.images[:5]).shape == (5,)
+
+
+def test_bald_without_dropout_is_refused_by_name(mini):
+    learner = alod.ActiveLearner(mini.images, 10, Own(), "bald", steps=3, device="cpu")
+    asked = learner.query(10)
+    learner.teach(asked, mini.targets[asked].numpy())
+    learner.fit()
+    with pytest.raises(AlodError, match=r"'Own'.*all the same"):
+        learner.query(5)

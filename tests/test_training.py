@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from alod import AlodError, models, training
+from alod._settled import seeded
 
 
 def weights(model):
@@ -88,7 +90,7 @@ def test_a_square_is_erased_and_nothing_else():
 def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
     model = training.build_seeded("lenet5", 10, 1, seed=0)
     before = weights(model)
-    with training.seeded(0, torch.device("cpu")):
+    with seeded(0, torch.device("cpu")):
         training._set_start(model, "shrink_perturb", None)
     noise = weights(model) - 0.6 * before
     assert abs(float(noise.std()) - 0.01) < 0.001
@@ -96,16 +98,19 @@ def test_shrink_perturb_sets_out_from_smaller_noisy_weights():
 
 
 @pytest.mark.parametrize("name", ["cnn", "lenet5", "resnet18"])
-def test_inference_agrees_with_the_plain_model(name, mini):
+def test_inference_agrees_with_the_plain_model(name, mini, precision):
     model = training.build_seeded(name, 10, 1, seed=0)
     training.fit(model, mini.images[:200], mini.targets[:200], steps=15)
     embeddings, logits = training.infer(model, mini.images)
     with torch.inference_mode():
         plain_embeddings, plain_logits = model.eval()(mini.images.float() / 255)
-    # 16-bit arithmetic keeps 8 bits; the classes are the same where they are not a toss-up.
+    # Arithmetic of 16 bits keeps 8; the classes are the same where they are no toss-up.
     spread = plain_embeddings.std()
     assert float((embeddings - plain_embeddings).abs().mean()) < 0.02 * float(spread)
-    assert (logits.argmax(1) == plain_logits.argmax(1)).float().mean() >= 0.99
+    best = plain_logits.topk(2).values
+    clear = best[:, 0] - best[:, 1] > 0.05 * plain_logits.abs().max()
+    assert clear.float().mean() > 0.5
+    assert torch.equal(logits.argmax(1)[clear], plain_logits.argmax(1)[clear])
 
 
 def test_inference_leaves_the_model_as_it_was(cnn, mini):
@@ -231,18 +236,19 @@ def test_views_are_averaged_over_the_distortions_of_training():
 
 
 @pytest.mark.parametrize("augment", ["digits", "clothing"])
-def test_a_prediction_from_views_does_not_depend_on_the_images_beside_it(cnn, mini, augment):
+def test_a_prediction_from_views_does_not_depend_on_the_images_beside_it(
+    cnn, mini, augment, precision
+):
     images = mini.images[:300]
     together = training.infer_views(cnn, images, augment, 3)
     alone = training.infer_views(cnn, images[280:281], augment, 3)
-    torch.testing.assert_close(together[280:281], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together[280:281], alone, rtol=0, atol=precision)
 
 
-def test_views_without_a_distortion_are_the_image_as_it_is(cnn, mini):
+def test_views_without_a_distortion_are_the_image_as_it_is(cnn, mini, precision):
     plain = training.infer(cnn, mini.images[:20])[1].softmax(1)
-    torch.testing.assert_close(
-        training.infer_views(cnn, mini.images[:20], None, 2), plain, rtol=1e-4, atol=1e-5
-    )
+    views = training.infer_views(cnn, mini.images[:20], None, 2)
+    torch.testing.assert_close(views, plain, rtol=0, atol=precision)
 
 
 def test_no_labels_are_refused(cnn):
@@ -294,3 +300,159 @@ def test_what_is_changed_in_a_private_map_stays_changed(tmp_path):
     mapped[3] = 7
     assert int(training.as_tensor(mapped)[3].max()) == 7
     assert int(training.as_tensor(mapped)[3].max()) == 7
+
+
+class OnFrozen(nn.Module):
+    """A new last layer on a body that its owner froze, norm and dropout included."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.Flatten(),
+            nn.Dropout(0.5), nn.Linear(2704, 6),
+        )  # fmt: skip
+        self.body.requires_grad_(False)
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, images):
+        embedding = self.body(images)
+        return embedding, self.head(embedding)
+
+
+@pytest.mark.parametrize("mode", training.TRAINING_MODES)
+def test_what_its_owner_froze_stays_as_it_is(mini, mode):
+    model = OnFrozen()
+    before = copy.deepcopy(model.state_dict())
+    for seed in range(2):
+        training.fit(
+            model, mini.images[:50], mini.targets[:50], steps=3, mode=mode, initial_state=before,
+            inliers=mini.images[50:80], seed=seed,
+        )  # fmt: skip
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+class Twice(nn.Module):
+    """Modules that are run twice, or not in the order in which they are listed."""
+
+    def __init__(self, wiring, wrap=lambda conv: conv):
+        super().__init__()
+        self.conv = wrap(nn.Conv2d(1, 8, 3, padding=1))
+        self.norm, self.other = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+        self.head = nn.Linear(16, 10)
+        self.wiring = wiring
+
+    def forward(self, images):
+        embedding = torch.cat([maps.relu().mean((2, 3)) for maps in self.wiring(self, images)], 1)
+        return embedding, self.head(embedding)
+
+
+def once(net, images):
+    return net.norm(net.conv(images)), net.other(net.norm(net.conv(images)))
+
+
+WIRINGS = {
+    "norm on one path": lambda net, x: (net.norm(net.conv(x)), net.conv(x[..., ::2, ::2])),
+    "a norm for each scale": lambda net, x: (
+        net.norm(net.conv(x)),
+        net.other(net.conv(x[..., ::2, ::2])),
+    ),
+    "the other norm first": lambda net, x: (net.other(net.conv(x)), net.norm(net.conv(x))),
+}
+WRAPS = {
+    "weight norm": nn.utils.parametrizations.weight_norm,
+    "spectral norm": nn.utils.parametrizations.spectral_norm,
+    "old weight norm": nn.utils.weight_norm,
+    "old spectral norm": nn.utils.spectral_norm,
+    "pruned": lambda conv: prune.l1_unstructured(conv, "weight", amount=0.3),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("kind", [*WIRINGS, *WRAPS])
+def test_inference_is_what_a_users_module_computes(mini, kind, monkeypatch):
+    monkeypatch.setattr(training, "half_precision", lambda device: None)
+    model = Twice(WIRINGS.get(kind, once), WRAPS.get(kind, lambda conv: conv))
+    model = training.copy_module(model)
+    training.fit(model, mini.images[:100], mini.targets[:100], steps=20)
+    found = training.infer(model, mini.images)
+    with torch.no_grad():
+        expected = model(mini.images.float() / 255)
+    for part, whole in zip(found, expected, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", ["shared norm", "hook"])
+def test_our_own_classifiers_are_folded_only_as_they_were_made(mini, change, monkeypatch):
+    monkeypatch.setattr(training, "half_precision", lambda device: None)
+    model = models.build("cnn")
+    training.fit(model, mini.images[:100], mini.targets[:100], steps=10)
+    assert models.can_fold(model)
+    if change == "shared norm":
+        model.features[1] = nn.Conv2d(1, 64, 3)
+        model.features[2], model.features[5] = model.features[6], nn.Conv2d(64, 64, 3)
+    else:
+        model.features[1].register_forward_hook(lambda module, given, found: found.clamp(min=0))
+    found = training.infer(model.eval(), mini.images[:50])[1]
+    with torch.no_grad():
+        expected = model(mini.images[:50].float() / 255)[1]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_fold_that_goes_wrong_is_not_used(cnn, mini, monkeypatch):
+    monkeypatch.setattr(training, "half_precision", lambda device: None)
+    other = training.build_seeded("cnn", 10, 1, seed=1).eval()
+    monkeypatch.setattr(models, "fold_norms", lambda model: other)
+    found = training.infer(cnn, mini.images[:20])[1]
+    with torch.no_grad():
+        expected = cnn.eval()(mini.images[:20].float() / 255)[1]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+class Drops(nn.Module):
+    """Dropout of any kind before the embedding or behind it, perhaps as a function."""
+
+    def __init__(self, drop):
+        super().__init__()
+        self.conv, self.drop = nn.Conv2d(1, 8, 5, stride=3), drop
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, images):
+        embedding = self.drop(self.conv(images).relu()).mean((2, 3))
+        return embedding, self.head(embedding)
+
+
+class DropsByFunction(Drops):
+    def forward(self, images):
+        embedding = self.conv(images).relu().mean((2, 3))
+        return embedding, self.head(nn.functional.dropout(embedding, 0.5, self.training))
+
+
+class DropsInAttention(Drops):
+    def __init__(self, drop):
+        super().__init__(drop)
+        self.attend = nn.MultiheadAttention(8, 2, dropout=0.3, batch_first=True)
+
+    def forward(self, images):
+        tokens = self.conv(images).flatten(2).transpose(1, 2)
+        embedding = self.attend(tokens, tokens, tokens)[0].mean(1)
+        return embedding, self.head(embedding)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(Drops(drop(0.5)) for drop in (nn.Dropout, nn.Dropout2d, nn.AlphaDropout)),
+        Drops(nn.FeatureAlphaDropout(0.5)),
+        DropsByFunction(nn.Identity()),
+        DropsInAttention(nn.Identity()),
+    ],
+    ids=lambda model: f"{type(model).__name__} {type(model.drop).__name__}",
+)
+def test_every_kind_of_dropout_stays_on(mini, model):
+    images = mini.images[:20]
+    samples = training.infer_dropout(model, images, training.infer(model, images)[0], 3, seed=0)
+    assert not torch.equal(samples[0], samples[1]) and not torch.equal(samples[1], samples[2])
+    again = training.infer_dropout(model, images, training.infer(model, images)[0], 3, seed=0)
+    assert torch.equal(samples, again)
