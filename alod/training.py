@@ -657,8 +657,8 @@ def copy_module(model: nn.Module) -> nn.Module:
 
     Examples
     --------
-    >>> import torch
-    >>> pruned = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 2), "weight", amount=2)
+    >>> from torch.nn.utils import prune
+    >>> pruned = prune.l1_unstructured(nn.Linear(2, 2), "weight", amount=2)
     >>> int((copy_module(pruned).weight == 0).sum())
     2
     """
