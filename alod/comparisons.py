@@ -703,7 +703,7 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
     )
     table.columns = [f"{accuracy:.0%}" for accuracy in table.columns]
     told = (
-        f"{caption} Labels: median over seeds, {INTERPOLATED}; in brackets how many seeds get "
+        f"{caption} Median over seeds, {INTERPOLATED}; in brackets how many seeds get "
         "there if not all."
     ).strip()
     return figures.table(table.loc[order["strategy"]].rename(index=spelled), caption=told)

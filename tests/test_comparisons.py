@@ -87,7 +87,7 @@ def test_the_table_of_labels_says_who_did_not_get_there():
     assert shown.loc["random", "70%"] == "175"  # the median of 200 and 150
     assert shown.loc["random", "80%"] == "not reached (1 of 2)"
     assert comparisons.labels_needed(curves, [0.8], "Seen.").caption == (
-        "Seen. Labels: median over seeds, interpolated between the measured budgets; in brackets "
+        "Seen. Median over seeds, interpolated between the measured budgets; in brackets "
         "how many seeds get there if not all."
     )
 
