@@ -25,6 +25,12 @@ POOL_NAMES = {
     "long_tail": "long tail",
 }
 
+# What a curve is summed up by, short enough for a column.
+SUMMARIES = {"auc": "over log-labels", "auc_linear": "over labels", "final": "at the end"}
+
+# Of labels that reach a level which no measured budget need have.
+INTERPOLATED = "interpolated between the measured budgets"
+
 # --- comparisons of classifiers ---------------------------------------------------------------
 
 
@@ -117,7 +123,8 @@ def cost_table(
                 "seconds a round": f"{seconds.mean().sum():.1f}",
             }
         )
-    return figures.table(pd.DataFrame(rows).set_index("data"), caption=caption)
+    told = f"{caption} Labels for 90 % of it: {INTERPOLATED}.".strip()
+    return figures.table(pd.DataFrame(rows).set_index("data"), caption=told)
 
 
 def beside_published(
@@ -180,8 +187,8 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     -------
     pandas.io.formats.style.Styler
         A row for each setting: the best of the original's published curve with its labels, ours for
-        as much; its accuracy with all labels, ours for as much; where ours end, and what ours
-        reach with all labels.
+        as much; its accuracy with all labels, ours for as much, both interpolated between the
+        measured budgets; where ours end, and what ours reach with all labels.
 
     Examples
     --------
@@ -212,9 +219,9 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
     all_seeds = _span(pd.Series([len(_ceiling(full, own)) for _, _, own in settings]))
     caption = (
         "Recorded: pools of 60,000 images, test accuracy. The original's figures as reported, each "
-        "beside the labels that ours need for as much (median; in brackets how many seeds get "
-        "there if not all); where ours end (mean ± standard deviation) and what they reach with "
-        f"all labels (mean). Seeds: {seeds}; with all labels: {all_seeds}."
+        f"beside the labels that ours need for as much (median, {INTERPOLATED}; in brackets how "
+        "many seeds get there if not all); where ours end (mean ± standard deviation) and what "
+        f"they reach with all labels (mean). Seeds: {seeds}; with all labels: {all_seeds}."
     )
     return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
 
@@ -361,7 +368,7 @@ def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -
     Returns
     -------
     plotly.graph_objects.Figure
-        Its title says who gains most, and what ``outlier`` gains.
+        Its title says what the three that gain most gain, and what ``outlier`` gains.
 
     Examples
     --------
@@ -372,14 +379,14 @@ def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -
     table = evaluation.gains(curves, reference, metric)
     (dataset,) = table["dataset"].unique()
     points = table.set_index("strategy")["mean_difference"] * 100
-    first, second = points.index[:2]
-    other = second if first == "outlier" else "outlier"
-    rest = f"; {spelled(other)} {points[other]:.1f}" if other in points else ""
+    # Three, not a winner: the best are often too close for a test to tell apart.
+    named = points[points.index.isin([*points.index[:3], "outlier"])]
+    told = ", ".join(f"{spelled(name)} {gain:+.1f}" for name, gain in named.items())
     return figures.gains(
         table,
-        title=f"{spelled(dataset)}: {spelled(first)} gains most over {spelled(reference)}, "
-        f"{points[first]:.1f} points{rest}",
+        title=f"{spelled(dataset)}, points above {spelled(reference)}: {told}",
         reference=reference,
+        summary=evaluation.METRICS[metric],
     )
 
 
@@ -429,14 +436,14 @@ def verdicts(
 
 
 def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
-    """Show the rank of each strategy across settings, with its accuracy in each.
+    """Show the mean rank of each strategy by every summary, and its accuracy in each setting.
 
     Parameters
     ----------
     curves : DataFrame
         Tidy curves; strategies that are missing in a setting are left out.
     metric : str
-        In :data:`alod.evaluation.METRICS`.
+        In :data:`alod.evaluation.METRICS`: of the accuracies, and of the order of the rows.
     caption : str
         What is seen, n and units.
 
@@ -454,15 +461,17 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
         lambda own: len(own.drop_duplicates())
     )
     kept = curves[curves["strategy"].map(everywhere) == everywhere.max()]
-    order = evaluation.rank_strategies(kept, metric).set_index("strategy")
+    order = evaluation.rank_strategies(kept, metric)["strategy"]
     means = evaluation.areas(kept, metric).pivot_table(
         index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
     )
     pairs = _in_order(kept)
-    table = 100 * means.loc[order.index, pairs]
+    table = 100 * means.loc[order, pairs]
     # Two rows of names, which fit the page.
     table.columns = pd.MultiIndex.from_tuples([(spelled(d), spelled(m)) for d, m in pairs])
-    table.insert(0, ("mean", "rank"), order["mean_rank"])
+    for place, (summary, told) in enumerate(SUMMARIES.items()):
+        ranked = evaluation.rank_strategies(kept, summary).set_index("strategy")
+        table.insert(place, ("mean rank", told), ranked["mean_rank"])
     return figures.table(table.rename(index=spelled), caption=caption)
 
 
@@ -481,7 +490,8 @@ def overall(curves: pd.DataFrame, metric: str = "auc", reference: str = "outlier
     Returns
     -------
     plotly.graph_objects.Figure
-        Its title says how many strategies are measurably behind the reference, and ahead of it.
+        Its title says by which summary, and how many strategies are measurably behind the
+        reference and ahead of it.
 
     Examples
     --------
@@ -492,11 +502,13 @@ def overall(curves: pd.DataFrame, metric: str = "auc", reference: str = "outlier
     table = evaluation.overall_gains(curves, reference, metric)
     behind, ahead = (count or "none" for count in _behind_and_ahead(table))
     title = (
-        f"Mean of {table['n_settings'].iloc[0]} settings: of {len(table)} rivals of "
+        f"{evaluation.METRICS[metric].capitalize()}, mean of {table['n_settings'].iloc[0]} "
+        f"settings: of {len(table)} rivals of "
         f"{spelled(reference)}, {behind} {'is' if behind in (1, 'none') else 'are'} measurably "
         f"behind it and {ahead} ahead"
     )
-    return figures.gains(table, title=title, reference=reference)
+    summary = evaluation.METRICS[metric]
+    return figures.gains(table, title=title, reference=reference, summary=summary)
 
 
 def by_batch(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Styler:
@@ -652,7 +664,8 @@ def headline(
     return figures.table(
         table,
         caption=f"Recorded: {spelled(model)}, pools of 60,000 images, 10,000 test "
-        f"images; accuracy: mean ± standard deviation of {spread} seeds; labels: median.",
+        f"images; accuracy: mean ± standard deviation of {spread} seeds; labels: median, "
+        f"{INTERPOLATED}.",
     )
 
 
@@ -666,13 +679,13 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
     accuracies : sequence of float
         Test accuracies to reach, in [0, 1].
     caption : str
-        What is seen, n and units.
+        What is seen; how the labels were counted is added.
 
     Returns
     -------
     pandas.io.formats.style.Styler
-        Medians over seeds, with how many of them got there where not all did; the fewest labels for
-        the last accuracy first.
+        Medians over seeds, interpolated between the measured budgets, with how many of them got
+        there where not all did; the fewest labels for the last accuracy first.
 
     Examples
     --------
@@ -689,7 +702,11 @@ def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: st
         index="strategy", columns="accuracy", values="told", aggfunc="first", sort=False
     )
     table.columns = [f"{accuracy:.0%}" for accuracy in table.columns]
-    return figures.table(table.loc[order["strategy"]].rename(index=spelled), caption=caption)
+    told = (
+        f"{caption} Median over seeds, {INTERPOLATED}; in brackets how many seeds get "
+        "there if not all."
+    ).strip()
+    return figures.table(table.loc[order["strategy"]].rename(index=spelled), caption=told)
 
 
 def _labels(row: Mapping[Any, Any]) -> str:
@@ -716,7 +733,7 @@ def waste(curves: pd.DataFrame, rival: str = "margin") -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        Its title says how many labels both have spent at the end.
+        Its title says how many labels both have spent at the end, and that ``outlier`` filters.
 
     Examples
     --------
@@ -730,7 +747,7 @@ def waste(curves: pd.DataFrame, rival: str = "margin") -> go.Figure:
     return figures.learning_curves(
         curves.assign(test_accuracy=curves["n_foreign"] / curves["n_labeled"]),
         title=f"{spelled(dataset)}: of {upto:,} labels {spelled(rival)} spends {spent[rival]:.0f} "
-        f"on foreign images, outlier {spent['outlier']:.0f}",
+        f"on foreign images, outlier with its filter {spent['outlier']:.0f}",
         share="labels spent on foreign images",
     )
 
@@ -750,7 +767,7 @@ def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = ""
     Returns
     -------
     pandas.io.formats.style.Styler
-        In percent, the best mean curve first; means over seeds, with the paired difference to
+        In percent, the best mean first; means over seeds, with the paired difference to
         ``outlier`` in points of the metric and its p-value, corrected by Holm's procedure.
 
     Examples
@@ -768,7 +785,7 @@ def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = ""
         {
             "foreign labels": end["n_foreign"].mean().map("{:.0f}".format) + spread,
             "final accuracy": (100 * end["test_accuracy"].mean()).map("{:.1f}".format),
-            "mean of the curve": means.map("{:.1f}".format),
+            f"accuracy {SUMMARIES[metric]}": means.map("{:.1f}".format),
             "less than outlier": (-100 * tests["mean_difference"]).map("{:.1f}".format),
             "p": tests["p_holm"].map(_p),
         }
@@ -870,6 +887,7 @@ def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
         title=f"{spelled(dataset)}: of {len(table)} changes to {strategy}, {worse} lose{_s(worse)} "
         f"measurably and {better} gain{_s(better)}",
         reference="the default",
+        summary=evaluation.METRICS[metric],
     )
 
 

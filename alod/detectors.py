@@ -343,6 +343,9 @@ def class_scores(
 def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     """Compare how outlying a point is to its nearest class and to its second nearest.
 
+    The ratio is the reciprocal of a trust score, if the nearest class is predicted (Jiang, Kim,
+    Guan & Gupta 2018, "To trust or not to trust a classifier").
+
     Parameters
     ----------
     scores_UC : numpy.ndarray

@@ -581,7 +581,8 @@ def targets(
         One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
         n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
         as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
-        range of those that did).
+        range of those that did); labels are interpolated between the measured budgets, as by
+        `labels_to_target`.
 
     Raises
     ------

@@ -948,6 +948,7 @@ def gains(
     title: str = "",
     reference: str = "random",
     level: float = 0.05,
+    summary: str = "area under the curve over log-labels",
 ) -> go.Figure:
     """Draw what each strategy gains over a reference, with the interval of the paired test.
 
@@ -963,6 +964,8 @@ def gains(
         What they are measured against, for the words under the title.
     level : float
         Strategies with ``p_holm`` below it are drawn filled, others hollow.
+    summary : str
+        What the table is of, for the words under the title: in `alod.evaluation.METRICS`.
 
     Returns
     -------
@@ -1036,15 +1039,15 @@ def gains(
         title,
         f"Gain over {spelled(reference)} in points: {told}.",
         130 + pitch * max(len(names), 5),
-        note=f"Mean height of the learning curve over log-labels, minus that of "
-        f"{spelled(reference)} with the same seed; mean and 95 % interval of "
-        f"{_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, Holm-corrected.",
+        note=f"{summary.capitalize()}, minus that of {spelled(reference)} with the same seed; "
+        f"mean and 95 % interval of {_span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, "
+        "Holm-corrected.",
         legend=False,
     )
 
 
 def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -> go.Figure:
-    """Draw which strategies beat which: color is the difference, a number means it is tested.
+    """Draw which strategies beat which: color is row minus column, a number that it is tested.
 
     Parameters
     ----------
@@ -1053,7 +1056,7 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     title : str
         The finding in one sentence.
     level : float
-        Differences with ``p_holm`` below it get their number.
+        Differences with ``p_holm`` below it get their number, with its sign.
 
     Returns
     -------
@@ -1104,7 +1107,8 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
         )
     )
     row, column = np.nonzero(p_holm < level)
-    fig.add_trace(_cell_text(column, row, [f"{abs(v):.1f}" for v in points[row, column]], names))
+    signed = [f"{v:+.1f}".replace("-", "\N{MINUS SIGN}") for v in points[row, column]]
+    fig.add_trace(_cell_text(column, row, signed, names))
     _matrix_axes(fig, names, "", "")
     wins = (p_holm < level) & (points > 0)
     told = "; ".join(

@@ -333,6 +333,7 @@ def recipe(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
         title=f"{spelled(dataset)}, {spelled(model)}: {points.min():+.1f} points with "
         f"{points.idxmin()}, {points.max():+.1f} with {points.idxmax()}",
         reference="the default",
+        summary=evaluation.METRICS[metric],
     )
 
 

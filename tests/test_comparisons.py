@@ -1,8 +1,11 @@
 """What is said of many runs is what their tables say."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import alod
 from alod import comparisons, evaluation, lessons
@@ -48,7 +51,7 @@ def test_the_published_curve_is_cited_as_reported():
 
 def test_the_table_of_costs_is_read_from_the_runs(run):
     html = comparisons.cost_table([run], {("mnist_mini", "lenet5"): 1.0}, "caption").to_html()
-    for cell in ("MNIST", "LeNet5", "61,706", "not reached", "caption"):
+    for cell in ("MNIST", "LeNet5", "61,706", "not reached", "caption", "interpolated between"):
         assert cell in html
 
 
@@ -83,6 +86,10 @@ def test_the_table_of_labels_says_who_did_not_get_there():
     assert shown.loc["margin"].tolist() == ["100", "100"]
     assert shown.loc["random", "70%"] == "175"  # the median of 200 and 150
     assert shown.loc["random", "80%"] == "not reached (1 of 2)"
+    assert comparisons.labels_needed(curves, [0.8], "Seen.").caption == (
+        "Seen. Median over seeds, interpolated between the measured budgets; in brackets "
+        "how many seeds get there if not all."
+    )
 
 
 STRATEGIES = ("random", "margin", "outlier_topk", "original_meant", "outlier")
@@ -113,11 +120,23 @@ def title(fig):
     return fig.layout.title.text.partition("<span")[0].replace("<br>", " ").strip()
 
 
-def test_the_race_names_its_winner():
+def test_the_race_names_the_first_three_and_ours():
     assert title(comparisons.race(race_curves())) == (
-        "MNIST: outlier gains most over random, 3.0 points; margin 1.0"
+        "MNIST, points above random: outlier +3.0, margin +1.0, original meant -0.9"
     )
-    assert title(comparisons.race(race_curves(lead=0.0))).startswith("MNIST: margin gains most")
+    last = title(comparisons.race(race_curves(lead=-0.03)))
+    assert last.startswith("MNIST, points above random: margin +1.0, ")
+    assert last.endswith(", outlier -3.0")
+
+
+@pytest.mark.parametrize("metric", evaluation.METRICS)
+def test_what_is_drawn_names_the_summary_that_it_is_of(metric):
+    summary = evaluation.METRICS[metric].capitalize()
+    for draw in (comparisons.race, comparisons.overall):
+        note = draw(race_curves(), metric).layout.title.text.replace("<br>", " ")
+        assert f"{summary}, minus that of" in note
+    told = comparisons.against_outlier(unclean_curves(), metric).data
+    assert f"accuracy {comparisons.SUMMARIES[metric]}" in told
 
 
 def test_verdicts_count_what_the_tests_support():
@@ -132,8 +151,17 @@ def test_ranks_leave_out_what_did_not_run_everywhere():
     only_here = both["strategy"].eq("margin") & both["dataset"].eq("mnist")
     shown = comparisons.ranks(both[~only_here]).data
     assert shown.index[0] == "outlier" and "margin" not in shown.index
-    assert shown["mean", "rank"].tolist() == [1, 2, 3, 4]
-    assert list(shown)[1:] == [("MNIST", "LeNet5"), ("FashionMNIST", "LeNet5")]
+    assert shown["mean rank", "over log-labels"].tolist() == [1, 2, 3, 4]
+    assert list(shown)[3:] == [("MNIST", "LeNet5"), ("FashionMNIST", "LeNet5")]
+
+
+def test_ranks_stand_there_by_every_summary():
+    curves = race_curves()
+    late = (curves["strategy"] == "margin") & (curves["n_labeled"] == 200)
+    curves.loc[late, "test_accuracy"] += 0.07
+    shown = comparisons.ranks(curves).data["mean rank"]
+    assert shown.loc["outlier"].tolist() == [1, 2, 2]
+    assert shown.loc["margin"].tolist() == [2, 1, 1]
 
 
 def test_curves_and_headline_tell_what_is_reached_at_the_end():
@@ -160,7 +188,9 @@ def unclean_curves():
 
 def test_waste_is_counted_in_labels_and_drawn_as_their_share():
     fig = comparisons.waste(unclean_curves())
-    assert title(fig) == ("MNIST: of 200 labels margin spends 100 on foreign images, outlier 10")
+    assert title(fig) == (
+        "MNIST: of 200 labels margin spends 100 on foreign images, outlier with its filter 10"
+    )
     drawn = {trace.name: trace.y for trace in fig.data if trace.name}
     assert drawn["margin"] == pytest.approx([0.5] * 3)
     assert fig.layout.yaxis.title.text == "labels spent on foreign images"
@@ -370,7 +400,8 @@ def test_the_mean_over_settings_counts_who_is_behind_and_ahead():
     ahead, behind = race_curves(lead=0.03), race_curves(lead=-0.01)
     two = pd.concat([ahead, behind.assign(dataset="fashion_mnist")])
     assert title(comparisons.overall(two)) == (
-        "Mean of 2 settings: of 4 rivals of outlier, 3 are measurably behind it and none ahead"
+        "Area under the curve over log-labels, mean of 2 settings: of 4 rivals of outlier, 3 are "
+        "measurably behind it and none ahead"
     )  # margin and outlier: .01 against the mean of .03 and -.01
     fig = comparisons.overall(ahead, reference="margin")
     assert "3 are measurably behind it and 1 ahead" in title(fig)
@@ -483,6 +514,10 @@ def test_stopping_is_told_by_labels_and_what_was_left_to_gain():
     assert "no budget reached" in title(lessons.stability(never))
 
 
+README_LINES = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+README = " ".join(README_LINES)
+
+
 def test_what_the_front_pages_say_of_foreign_images_is_recorded():
     messy = evaluation.recorded("stress").query("pool == 'foreign_20' and model == 'lenet5'")
     messy = messy.assign(strategy=comparisons.variants(messy))
@@ -491,22 +526,82 @@ def test_what_the_front_pages_say_of_foreign_images_is_recorded():
     assert (tests["mean_difference"] < 0).all()
     level = tests.index[tests["p_holm"] >= 0.05]
     assert list(level) == ["uherding, two sided"]
-    end = messy[messy["n_labeled"] == 1000].groupby("strategy")["n_foreign"].mean()
-    assert 9 < end["margin"] / end["outlier"] < 11
+    end = evaluation.gains(messy, "outlier", "final").set_index("strategy")
+    filtered = end[end.index.str.endswith(", two sided")]
+    sure = filtered[filtered["p_holm"] < 0.05]
+    assert list(sure.index) == ["dbal, two sided"] and len(filtered) == 4
+    assert f"ahead, by {100 * sure['mean_difference'].iloc[0]:.1f} points" in README
+    spent = messy[messy["n_labeled"] == 1000].groupby("strategy")["n_foreign"].mean().round()
+    assert spent["margin, two sided"] == spent["outlier"]
+    assert (
+        f"with it spends {spent['outlier']:.0f} on clothing, as outlier queries do, and "
+        f"{spent['margin']:.0f} without it; so do outlier queries, "
+        f"{spent['outlier, not two sided']:.0f}."
+    ) in README
+    for name in filtered.index:  # nine tenths of the waste
+        assert round(1 - spent[name] / spent[name.removesuffix(", two sided")], 1) == 0.9
 
 
 def test_what_the_front_pages_say_of_all_settings_is_recorded():
     recorded = evaluation.recorded("strategies")
     rivals = ["uherding", "maxherding", "dbal", "margin", "badge", "bald", "random"]
     own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
-    ranks = comparisons.ranks(own).data
-    assert ranks.index[0] == "outlier" and len(ranks) == 8
-    ten = own[own["model"] != "resnet18"]
-    tests = evaluation.overall_gains(ten, "outlier").set_index("strategy")
-    assert tests["n_settings"].eq(4).all() and tests["n_seeds"].eq(10).all()
-    behind = tests[(tests["mean_difference"] < 0) & (tests["p_holm"] < 0.05)]
-    assert set(behind.index) == set(rivals) - {"uherding"}
-    assert tests.loc["uherding", "p_holm"] > 0.05
+    ranks = comparisons.ranks(own).data["mean rank"]
+    columns = ["outlier", "uherding", "dbal", "badge"]
+    assert len(ranks) == 8 and set(ranks.index[(ranks.rank() <= 3).any(axis=1)]) == set(columns)
+    assert ranks.rank().loc["outlier"].tolist() == [1, 3, 4]  # "first, third, fourth"
+    assert (ranks.loc["uherding"] < ranks.loc["outlier"]).tolist() == [False, True, True]
+    ahead, behind = [], []
+    for metric, words in evaluation.METRICS.items():
+        row = " | ".join(f"{ranks.loc[name].iloc[len(ahead)]:.1f}" for name in columns)
+        start = words.replace(" under the curve", "").replace(" largest common", " end of the")
+        (line,) = [
+            line for line in README_LINES if line.startswith((f"| {start} |", f"| {start},"))
+        ]
+        assert line.endswith(f" | {row} |")
+        ten = own[own["model"] != "resnet18"]
+        tests = evaluation.overall_gains(ten, "outlier", metric).set_index("strategy")
+        assert tests["n_settings"].eq(4).all() and tests["n_seeds"].eq(10).all()
+        sure = tests[tests["p_holm"] < 0.05]["mean_difference"]
+        assert (sure < 0).all() and "uherding" not in sure.index
+        behind.append(len(sure))
+        ahead.append(f"{100 * tests.loc['uherding', 'mean_difference']:.2f}")
+    assert behind == [6, 4, 3]
+    assert "ahead of them by {}, {} and {} points".format(*ahead) in README
+
+
+def test_what_which_queries_win_says_of_single_settings_is_recorded():
+    recorded = evaluation.recorded("strategies")
+    rivals = ["uherding", "maxherding", "dbal", "margin", "badge", "bald", "random"]
+    own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
+    for metric, winners in (
+        ("auc", []),
+        ("auc_linear", []),
+        ("final", [("fashion_mnist", "cnn", "dbal")]),
+    ):
+        tests = evaluation.gains(own, "outlier", metric)
+        sure = tests[(tests["p_holm"] < 0.05) & (tests["mean_difference"] > 0)]
+        keys = ["dataset", "model", "strategy"]
+        assert list(sure[keys].itertuples(index=False, name=None)) == winners
+    means = comparisons.ranks(own).data.round(1)
+    assert means["MNIST", "ResNet18"]["maxherding"] == means["MNIST", "ResNet18"]["outlier"]
+    assert means["FashionMNIST", "ResNet18"].idxmax() == "outlier"
+    below = means.loc["bald"] < means.loc["random"]
+    assert below["MNIST"].sum() + below["FashionMNIST"].sum() == 4  # "in most settings"
+    far = evaluation.recorded("long_run")
+    for _, at in far.groupby(["dataset", "n_labeled"]):
+        wide = at.pivot_table(index="seed", columns="strategy", values="test_accuracy")
+        lead = wide["outlier"] - wide["dbal"]
+        assert len(lead) == 5 and (lead.eq(0).all() or stats.ttest_1samp(lead, 0).pvalue > 0.05)
+
+
+def test_what_the_chapters_say_of_seconds_is_recorded():
+    rounds = evaluation.recorded("strategies").groupby(["dataset", "model", "round"])
+    medians = rounds["fit_seconds"].median().groupby(["dataset", "model"])
+    assert (medians.last() / medians.first()).between(0.9, 1.1).all()
+
+
+def test_what_the_front_pages_say_of_few_labels_is_recorded():
     few = evaluation.recorded("few_labels").query("inlier_passes > 0")
     told = (("mnist", "cnn", 500, 0), ("fashion_mnist", "cnn", 6000, 30))
     for dataset, model, n, epochs in (*told, ("fashion_mnist", "resnet18", 8000, 24)):

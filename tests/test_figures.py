@@ -382,8 +382,8 @@ def test_the_pairwise_matrix_numbers_significant_differences_only():
     heat, text = figures.pairwise_matrix(tests).data
     assert np.allclose(heat.z, [[np.nan, 1, -4], [-1, np.nan, 2], [4, -2, np.nan]], equal_nan=True)
     assert set(zip(text.y, text.x, text.text, strict=True)) == {
-        ("random", "outlier", "4.0"),
-        ("outlier", "random", "4.0"),
+        ("random", "outlier", "\N{MINUS SIGN}4.0"),  # row minus column, as the color
+        ("outlier", "random", "+4.0"),
     }
 
 
