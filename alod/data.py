@@ -18,11 +18,24 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import platformdirs
 import torch
-from PIL import Image, ImageOps
 
 from alod.errors import AlodError, check_count, check_name
+from alod.files import refusing
+from alod.imagefiles import (
+    Span,
+    common_span,
+    darkness,
+    left_out,
+    list_images,
+    no_image,
+    parts_of,
+    read_square,
+    to_bytes,
+)
+from alod.names import nfc
 
 UNKNOWN = -1
 """The target of an image whose class is not known."""
@@ -30,14 +43,11 @@ UNKNOWN = -1
 DATASETS = ("mnist", "fashion_mnist", "mnist_mini", "fashion_mnist_mini")
 """The names that `load_dataset` knows."""
 
-IMAGE_SUFFIXES = (
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm"),
-    *(".png", ".ppm", ".tif", ".tiff", ".webp"),
-)
-"""The files that `from_folder` takes for images, in any letter case."""
-
 MAX_CLASSES = 10_000
 """More classes than this without names are no classes but identifiers."""
+
+# How pandas and NumPy write a missing value once it is text.
+_MISSING = ("nan", "NaN", "NaT", "<NA>")
 
 _MINI = Path(__file__).parent / "_mini"
 
@@ -261,14 +271,16 @@ def from_arrays(
     Parameters
     ----------
     images : array or torch.Tensor
-        (N, H, W) grey or (N, C, H, W), N at least 1. uint8, or floating point from 0 to 1, which
-        is rounded to the nearest of 256 levels. Contiguous writable uint8 arrays are not copied, so
-        that a memory-mapped pool (``numpy.load(path, mmap_mode="c")``) stays on disk.
+        (N, H, W) grey or (N, C, H, W), N at least 1. uint8; floating point from 0 to 1, which is
+        rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled as :func:`span_of`
+        says. Contiguous writable uint8 arrays are not copied, so that a memory-mapped pool
+        (``numpy.load(path, mmap_mode="c")``) stays on disk.
     targets : array or torch.Tensor, optional
         Whole numbers (N,), counted from 0; -1 (unknown) where there is no label, and everywhere by
         default.
     test_images, test_targets : array or torch.Tensor, optional
-        As above with M for N, both or neither; every test target is known.
+        As above with M for N, both or neither; every test target is known, and 16 bits are scaled
+        as those of the pool.
     classes : sequence of str, optional
         Class names, all different; ``"0"``, ``"1"``, ... up to the largest target by default.
     name : str
@@ -291,7 +303,8 @@ def from_arrays(
     >>> data.images.shape, data.targets.tolist(), data.classes
     (torch.Size([4, 1, 28, 28]), [0, 1, 1, 0], ('cat', 'dog'))
     """
-    images_NCHW = as_images("images", images)
+    span = span_of(images)
+    images_NCHW = as_images("images", images, span)
     if len(images_NCHW) == 0:
         raise AlodError("images hold no image: expected at least one")
     if (test_images is None) != (test_targets is None):
@@ -305,7 +318,7 @@ def from_arrays(
     if test_images is None:
         test_MCHW = np.zeros((0, *shape), np.uint8)
     else:
-        test_MCHW = as_images("test_images", test_images)
+        test_MCHW = as_images("test_images", test_images, span)
     if test_MCHW.shape[1:] != shape:
         raise AlodError(
             f"test_images have shape {test_MCHW.shape[1:]} (channels, height, width): "
@@ -313,6 +326,8 @@ def from_arrays(
         )
     labels_N = _as_targets("targets", targets, len(images_NCHW), lowest=UNKNOWN)
     labels_M = _as_targets("test_targets", test_targets, len(test_MCHW), lowest=0)
+    if told := darkness(images_NCHW, span):
+        warnings.warn(f"{name}: {told}", stacklevel=2)
     return Dataset(
         name=name,
         images=torch.from_numpy(images_NCHW),
@@ -329,16 +344,19 @@ def from_folder(
     """Make a data set of the image files in a folder.
 
     Each folder directly inside `folder` that holds images, however deep, is a class; images that
-    lie in `folder` itself are unlabeled, so a folder of images alone is an unlabeled pool. Hidden
-    files and folders are passed over. Photos are turned upright, cropped to the central square
-    and resized with antialiasing; transparent pixels become white. The images stay grey (C = 1)
-    if every one of them is, otherwise all are RGB (C = 3). Files that cannot be read are left out
-    with one warning that counts and names them.
+    lie in `folder` itself are unlabeled, so a folder of images alone is an unlabeled pool. Where
+    those folders are ``train``, ``test`` and the like, the classes are one level below: the test
+    images come from ``test``, else from ``val``, and the pool from the rest. Links are followed;
+    hidden files and folders, and the system's own, are passed over. Photos are turned upright,
+    cropped to the central square and resized with antialiasing; transparent pixels become white.
+    The images stay grey (C = 1) if every one of them is, otherwise all are RGB (C = 3). Files that
+    cannot be read are left out with one warning that counts and names them.
 
     Parameters
     ----------
     folder : Path or str
-        Files with a suffix of `IMAGE_SUFFIXES` count.
+        Files of every kind that Pillow reads count. More than 8 bits are scaled by what the pool
+        holds, as :func:`span_of` says for arrays.
     image_size : int
         Height and width in pixels, 8 to 1024.
     test_fraction : float
@@ -355,7 +373,7 @@ def from_folder(
     ------
     AlodError
         If the folder is missing or holds no readable image; if a number is out of range; if
-        `test_fraction` sets no image aside.
+        `test_fraction` sets no image aside, or there is a folder of test images already.
 
     Examples
     --------
@@ -375,40 +393,54 @@ def from_folder(
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise AlodError(f"image folder {root} is not there: expected a folder with image files")
-    paths = _image_paths(root)
-    if not paths:
-        formats = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise AlodError(f"image folder {root} holds no image: expected files ending in {formats}")
-    classes = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
+    with refusing(root, "let its files be listed"):
+        listing, problems, others = list_images(root)
+    if not listing:
+        raise AlodError(no_image(root, others))
+    paths = sorted((n for n in listing if n not in problems), key=lambda name: name.split("/"))
+    rows, note = _folder_rows(root, paths, test_fraction)
 
-    squares, targets, broken = [], [], []
-    for path in paths:
+    squares: list[npt.NDArray[np.uint8]] = []
+    levels: dict[int, Span] = {}
+    read: list[_Row] = []
+    for row in rows:
         try:
-            squares.append(read_square(root / path, image_size))
-        except Exception:  # decoders raise whatever they please on a damaged file
-            broken.append(path.as_posix())
+            square, span = read_square(root / row[0], image_size)
+        except Exception as error:  # decoders raise whatever they please on a damaged file
+            problems[row[0]] = str(error)
             continue
-        targets.append(classes.index(path.parts[0]) if len(path.parts) > 1 else UNKNOWN)
+        if span is not None:
+            levels[len(read)] = span
+        squares.append(square)
+        read.append(row)
     if not squares:
-        raise AlodError(f"image folder {root}: none of its {len(paths)} image files can be read")
-    if broken:
-        names = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
-        warnings.warn(
-            f"{root}: left out {len(broken)} of {len(paths)} image files that cannot be read: "
-            f"{names}",
-            stacklevel=2,
+        name, reason = next(iter(problems.items()))
+        raise AlodError(
+            f"image folder {root}: none of its {len(listing)} image files can be read; {name!r}: "
+            f"{reason}"
         )
+    classes = sorted({word for _, word, _ in read if word is not None})
+    labels = np.array([UNKNOWN if w is None else classes.index(w) for _, w, _ in read], np.int64)
+    test = np.array([is_test for _, _, is_test in read])
+    if test_fraction > 0:
+        test = _stratified(labels, test_fraction, np.random.default_rng(seed))
+        if not test.any():
+            raise AlodError(
+                f"test_fraction={test_fraction!r} sets none of {root}'s images aside: "
+                "expected more labeled images (one folder for each class), or 0"
+            )
+    span = common_span(found for i, found in levels.items() if not test[i])
+    if span is not None:
+        for i in levels:
+            squares[i] = read_square(root / read[i][0], image_size, span)[0]
     images_NHWC = np.stack(squares)
     if (images_NHWC == images_NHWC[..., :1]).all():
         images_NHWC = images_NHWC[..., :1]
-    images = torch.from_numpy(np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2)))
-    labels = np.array(targets, np.int64)
-    test = _stratified(labels, test_fraction, np.random.default_rng(seed))
-    if test_fraction > 0 and not test.any():
-        raise AlodError(
-            f"test_fraction={test_fraction!r} sets none of {root}'s images aside: "
-            "expected more labeled images (one folder for each class), or 0"
-        )
+    images_NCHW = np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2))
+    told = (note, left_out(problems, len(listing), others), darkness(images_NCHW, span))
+    if any(told):
+        warnings.warn(f"{root}: {'; '.join(filter(None, told))}", stacklevel=2)
+    images = torch.from_numpy(images_NCHW)
     return Dataset(
         name=root.resolve().name,
         images=images[~test],
@@ -555,6 +587,8 @@ def _parse_idx(content: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.generic]:
+    if np.ma.is_masked(values):
+        raise AlodError(f"{name} hold masked values: expected an array without, as filled() gives")
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         # numpy has no bfloat16
@@ -588,7 +622,35 @@ def fingerprint(images: torch.Tensor | npt.NDArray[np.generic]) -> str:
     return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"
 
 
-def as_images(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.uint8]:
+def span_of(images: npt.ArrayLike | torch.Tensor) -> Span | None:
+    """Return which levels of a pool become 0 and 255, where it holds whole numbers of 16 bits.
+
+    Parameters
+    ----------
+    images : array or torch.Tensor
+        (N, ...), the whole pool.
+
+    Returns
+    -------
+    (float, float) or None
+        0 and 65,535 if half of that is in use, else the lowest and highest level: cameras and
+        microscopes keep ten or twelve bits in sixteen. None for other types.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> span_of(np.array([[200, 4000]], np.uint16)), span_of(np.array([[0.5]]))
+    ((200.0, 4000.0), None)
+    """
+    levels = _as_numpy("images", images)
+    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or not levels.size:
+        return None
+    return common_span([(float(levels.min()), float(levels.max()))])
+
+
+def as_images(
+    name: str, values: npt.ArrayLike | torch.Tensor, span: Span | None = None
+) -> npt.NDArray[np.uint8]:
     """Return images as contiguous, writable uint8 (N, C, H, W), or refuse them.
 
     Parameters
@@ -597,6 +659,8 @@ def as_images(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np
         What a message calls them.
     values : array or torch.Tensor
         As in :func:`from_arrays`, but there may be none.
+    span : (float, float), optional
+        Of their pool, by :func:`span_of`; without it 16 bits are refused.
 
     Returns
     -------
@@ -628,9 +692,15 @@ def as_images(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np
     if images.dtype == np.uint8:
         # torch cannot hold read-only memory safely, hence the copy there.
         return np.require(images, np.uint8, ("C_CONTIGUOUS", "WRITEABLE"))
+    if span is not None and images.dtype.kind in "iu" and images.dtype.itemsize == 2:
+        scaled = np.empty(images.shape, np.uint8)
+        for row, image in zip(scaled, images, strict=True):
+            row[:] = to_bytes(image, span)
+        return scaled
     if not np.issubdtype(images.dtype, np.floating):
         raise AlodError(
-            f"{name} are {images.dtype}: expected uint8 (0 to 255) or floating point (0 to 1)"
+            f"{name} are {images.dtype}: expected uint8 (0 to 255), floating point (0 to 1), or 16 "
+            "bits (int16, uint16) if the pool has them"
         )
     if images.size:
         lowest, highest = float(images.min()), float(images.max())
@@ -658,10 +728,7 @@ def _as_targets(
     if n == 0:
         return np.zeros(0, np.int64)
     if not np.issubdtype(targets.dtype, np.integer):
-        raise AlodError(
-            f"{name} are {targets.dtype}: expected whole numbers counted from 0, for instance "
-            f"from numpy.unique({name}, return_inverse=True)"
-        )
+        raise AlodError(f"{name} {_no_numbers(name, targets, lowest)}")
     # As Python integers, since uint64 may not fit int64.
     smallest, largest = int(targets.min()), int(targets.max())
     if smallest < lowest or largest > np.iinfo(np.int64).max:
@@ -672,6 +739,32 @@ def _as_targets(
     return targets.astype(np.int64)
 
 
+def _no_numbers(name: str, targets: npt.NDArray[np.generic], lowest: int) -> str:
+    """Tell what is wrong with targets that are no whole numbers, and a mend that works."""
+    missing = pd.isna(targets)
+    if targets.dtype.kind in "OU":  # NumPy makes text of a missing value among words
+        missing |= np.isin(targets.astype(str), _MISSING)
+    if missing.any():
+        row = int(missing.argmax())
+        of_pandas = f" (pandas.Categorical({name}).codes)" if targets.dtype.kind != "U" else ""
+        return (
+            f"hold {missing.sum()} missing values, the first in row {row} ({targets[row]!s}): "
+            + (f"give -1 there, for unknown{of_pandas}, or " if lowest == UNKNOWN else "")
+            + "leave those rows and their images out"
+        )
+    if targets.dtype.kind == "f":
+        how = f"; numpy.asarray({name}).astype(int)" if (targets % 1 == 0).all() else ""
+        return f"are {targets.dtype}: expected whole numbers counted from 0{how}"
+    several = {type(value).__name__ for value in targets} if targets.dtype.kind == "O" else set()
+    if len(several) > 1:
+        return f"hold {' and '.join(sorted(several))}: expected whole numbers counted from 0"
+    return (
+        f"are {targets.dtype}: expected whole numbers counted from 0; words = "
+        f"numpy.unique({name}, return_inverse=True) gives them as words[1], and "
+        "classes=[str(word) for word in words[0]]"
+    )
+
+
 def _as_classes(
     classes: Sequence[str] | None, targets: dict[str, npt.NDArray[np.int64]]
 ) -> tuple[str, ...]:
@@ -679,6 +772,12 @@ def _as_classes(
     used = {name: int(labels.max(initial=UNKNOWN)) + 1 for name, labels in targets.items()}
     if classes is None:
         n_classes = max(used.values())
+        known = targets["targets"][targets["targets"] != UNKNOWN]
+        if known.min(initial=MAX_CLASSES) == 1:
+            warnings.warn(
+                f"targets run from 1 to {known.max()}: class 0 has no image; count from 0",
+                stacklevel=3,
+            )
         if n_classes > MAX_CLASSES:
             raise AlodError(
                 f"targets run to {n_classes - 1}: expected classes counted from 0, at most "
@@ -687,70 +786,59 @@ def _as_classes(
         return tuple(map(str, range(n_classes)))
     if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
         raise AlodError(f"classes={classes!r}: expected a sequence of names")
+    classes = tuple(map(nfc, classes))
     if len(set(classes)) < len(classes):
-        raise AlodError(f"classes={tuple(classes)!r}: expected names that are all different")
+        raise AlodError(f"classes={classes!r}: expected names that are all different")
+    if missing := set(classes) & set(_MISSING):
+        raise AlodError(
+            f"classes={classes!r}: {min(missing)!r} is how a missing label is written, no class; "
+            "give -1 as the target there, for unknown, or leave those images out"
+        )
     for name, n_used in used.items():
         if n_used > len(classes):
             raise AlodError(
-                f"classes={tuple(classes)!r} name {len(classes)}, but {name} run to {n_used - 1}: "
+                f"classes={classes!r} name {len(classes)}, but {name} run to {n_used - 1}: "
                 f"expected {n_used} names or more"
             )
-    return tuple(classes)
+    return classes
 
 
-# Image files
+_Row = tuple[str, str | None, bool]  # file, class, whether it is a test image
 
 
-def _image_paths(root: Path) -> list[Path]:
-    """List the image files under `root`, relative to it and sorted; nothing hidden."""
-    paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.parts)
-    )
-
-
-def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """Read an image file: upright, on white, its central square.
-
-    Parameters
-    ----------
-    path : Path
-        Of any kind that Pillow reads.
-    side : int
-        Height and width wanted.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (side, side, 3).
-
-    Raises
-    ------
-    Exception
-        Whatever the decoder raises on a file that is no image or a damaged one.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> Image.new("L", (40, 30)).save("photo.png")
-    >>> read_square(Path("photo.png"), 28).shape
-    (28, 28, 3)
-    """
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-    if image.mode.startswith("I;16"):
-        # Pillow would clip 16 bits at 255, which leaves a white image.
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32-bit levels: their range is not known")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.asarray(ImageOps.fit(image.convert("RGB"), (side, side)))
+def _folder_rows(root: Path, paths: Sequence[str], test_fraction: float) -> tuple[list[_Row], str]:
+    """Tell class and use of each image file by its folders, and what is to be told of that."""
+    parts = parts_of({path.split("/")[0] for path in paths if "/" in path})
+    depth = 1 if parts else 0
+    rows = []
+    for path in paths:
+        folders = path.split("/")[:-1]
+        kind = parts.get(folders[0], "train") if folders else "train"
+        rows.append((path, nfc(folders[depth]) if len(folders) > depth else None, kind))
+    labeled = {kind for _, word, kind in rows if word is not None}
+    if not parts:
+        return [(path, word, False) for path, word, _ in rows], ""
+    names = ", ".join(sorted(parts))
+    if "train" not in labeled:
+        part = min(name for name, kind in parts.items() if kind == "train")
+        raise AlodError(
+            f"image folder {root}: {names} look like the parts of one data set, not like classes; "
+            f"give one, from_folder({str(root / part)!r}), or put a folder for each class in it; "
+            "if they are classes, rename one"
+        )
+    test = next((kind for kind in ("test", "validation") if kind in labeled), "")
+    if test and test_fraction:
+        raise AlodError(
+            f"test_fraction={test_fraction!r}: {root} has test images of its own ({names}); leave "
+            "it out"
+        )
+    kept = [(path, w, kind == test) for path, w, kind in rows if w or kind not in ("test", test)]
+    n_test = sum(is_test for _, _, is_test in kept)
+    note = f"{names} taken for parts of one data set: {len(kept) - n_test} images to learn from, "
+    note += f"{n_test} to test on"
+    if len(kept) < len(rows):
+        note += f", {len(rows) - len(kept)} test images left out that lie in no class folder"
+    return kept, note
 
 
 def _stratified(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alod.errors import AlodError
 from alod.files import refusing, write_atomically
+from alod.names import is_class_name, nfc
 
 FOREIGN_WORD = "not one of these"
 UNCLEAR_WORD = "cannot tell"
@@ -18,12 +19,12 @@ ANSWERS = (FOREIGN_WORD, UNCLEAR_WORD, SKIP_WORD)
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return class names without the blanks around them, or refuse them.
+    """Return class names without the blanks around them, in one Unicode form, or refuse them.
 
     Parameters
     ----------
     classes : sequence of str
-        At least two, all different, of printable text.
+        At least two, all different, of text that can be seen.
 
     Returns
     -------
@@ -41,9 +42,9 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
         raise AlodError(f"classes={classes!r}: expected a list of names, such as ['cat', 'dog']")
-    names = tuple(name.strip() for name in classes)
+    names = tuple(nfc(name.strip()) for name in classes)
     for name in names:
-        if not name or not name.replace("\u00a0", " ").isprintable():
+        if not is_class_name(name):
             raise AlodError(f"class name {name!r}: expected printable text, not empty")
         if name.lower() in (*ANSWERS, UNDO_WORD):
             raise AlodError(f"class name {name!r}: is kept for an answer; choose another")
@@ -102,7 +103,7 @@ def read_answers(
         UTF-8 text with a header line that names a column ``file`` and a column ``label``, among
         others, separated by commas, semicolons or tabs. Rows with a blank label are passed over.
     files : mapping of str to int
-        The images that there are.
+        The images that there are, their names in the Unicode form NFC.
     classes : sequence of str
         A label is one of these or of :data:`ANSWERS`.
     broken : mapping of str to str
@@ -152,7 +153,7 @@ def read_answers(
                 continue
             if len(row) != len(names):
                 raise AlodError(f"{where}: has {len(row)} fields, expected {len(names)}")
-            label = row[names.index("label")].strip()
+            label = nfc(row[names.index("label")].strip())
             if not label:
                 continue
             file = _known_file(where, row[names.index("file")], files, broken, root)
@@ -174,14 +175,16 @@ def _known_file(
     root: Path | None,
 ) -> str:
     """Return the name by which an image is known; a path elsewhere is never opened."""
+    given = nfc(given)
     below = given.replace("\\", "/").removeprefix("./")
     if root is not None:
-        below = below.removeprefix(f"{root.as_posix()}/")
+        below = below.removeprefix(f"{nfc(root.as_posix())}/")
     for name in (given, below):
         if name in files:
             return name
-    if below in broken:
-        raise AlodError(f"{where}: file {given!r} was left out ({broken[below]})")
+    left_out = {nfc(name): why for name, why in broken.items()}
+    if below in left_out:
+        raise AlodError(f"{where}: file {given!r} was left out ({left_out[below]})")
     close = get_close_matches(below, files, n=1, cutoff=0.8) if len(files) < 100_000 else []
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise AlodError(

@@ -719,6 +719,8 @@ def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset
     _check_size(config, data)
     if (data.targets < 0).any():
         raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
+    if len(data.classes) < 2:
+        raise AlodError(f"{data.name}: has classes={data.classes}; an experiment needs two or more")
     return data
 
 

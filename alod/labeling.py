@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
-from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from alod import monitoring, strategies
@@ -28,8 +27,10 @@ from alod.exchange import (
     write_batch,
 )
 from alod.files import refusing, write_atomically
+from alod.imagefiles import open_upright
 from alod.journal import Journal
 from alod.learner import FOREIGN, SKIPPED, UNCLEAR, UNLABELED, ActiveLearner
+from alod.names import nfc
 from alod.pool import Pool, as_png
 from alod.strategies import Selection
 
@@ -149,7 +150,9 @@ class LabelingRun(ActiveLearner):
         )
         self.folder, self.settings, self.root = folder, settings, root
         self.files, self.broken = pool.files, pool.broken
-        self.position = {name: index for index, name in enumerate(pool.files)}
+        # Here and in the journal names compare in NFC; `files` spells them as the disk does.
+        self.position = {nfc(name): index for index, name in enumerate(pool.files)}
+        self._span = pool.span
         self.history = _read_history(folder / "history.csv")
         self._journal = Journal(folder / "labels.csv")
         self._audit = np.zeros(len(pool.files), dtype=bool)
@@ -323,7 +326,7 @@ class LabelingRun(ActiveLearner):
             if not path.exists() or not path.stat().st_size:
                 return
         # The journal, not what holds now: an answer that was corrected since was taught, too.
-        told = set(Journal(self._journal.path).read_new())
+        told = {(nfc(f), nfc(a)) for f, a in Journal(self._journal.path).read_new()}
         files = {file: -1 for file, _ in told} | self.position  # with those that are gone
         try:
             given = read_answers(path, files, self.classes, self.broken, self.root)
@@ -442,11 +445,9 @@ class LabelingRun(ActiveLearner):
         """
         if self.root is not None:
             try:
-                with Image.open(self.root / self.files[index]) as opened:
-                    opened.draft("RGB", (side, side))
-                    image = ImageOps.exif_transpose(opened)
-                    image.thumbnail((side, side))
-                    return as_png(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+                image, _ = open_upright(self.root / self.files[index], self._span, side)
+                image.thumbnail((side, side))
+                return as_png(image)
             except Exception:
                 # Gone or damaged since it was read: show what is learned from.
                 return as_png(np.asarray(self.images[index]))
@@ -469,7 +470,7 @@ class LabelingRun(ActiveLearner):
     def _sync(self) -> None:
         """Take in what was added to the journal, by a call before the kill or by others."""
         known = {*self.classes, *ANSWERS, UNDO_WORD}
-        for file, answer in self._journal.read_new():
+        for file, answer in ((nfc(f), nfc(a)) for f, a in self._journal.read_new()):
             if answer not in known:
                 raise AlodError(
                     f"{self._journal.path}: {file!r} is labeled {answer!r}, expected one of "
@@ -528,7 +529,7 @@ class LabelingRun(ActiveLearner):
 
     def _label_by_folder(self) -> None:
         """Journal the labels that folders tell, so that correcting one sticks."""
-        first = [name.partition("/") for name in self.files]
+        first = [nfc(name).partition("/") for name in self.files]
         codes = np.array(
             [self.classes.index(a) if b and a in self.classes else UNLABELED for a, b, _ in first]
         )
@@ -588,6 +589,6 @@ def _files_in(path: Path) -> list[str]:
     """Return the column ``file`` of a table of ours; nothing if it is not there or damaged."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return [str(name) for name in table["file"]]
+        return [nfc(str(name)) for name in table["file"]]
     except (OSError, ValueError, KeyError):
         return []

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from alod import detectors, geometry, models, strategies, training
 from alod._settled import seeded, settled
 from alod.coreset import inliers
-from alod.data import as_images, fingerprint, from_arrays
+from alod.data import as_images, fingerprint, from_arrays, span_of
 from alod.errors import AlodError, check_count, check_name
 from alod.files import write_atomically
 from alod.initial import FEATURES
@@ -160,6 +160,7 @@ class ActiveLearner:
         self._strategy_name = strategy if isinstance(strategy, str) else None
         self._model_name = model if isinstance(model, str) else None
         self.device = training.resolve_device(device)
+        self._span = None if _is_streamed(images) else span_of(images)
         self.images = images if _is_streamed(images) else from_arrays(images).images
         if isinstance(model, str):
             channels = self.images.shape[1]
@@ -618,7 +619,7 @@ class ActiveLearner:
     def _alike(self, images: Images) -> Images:
         """Return images that the classifier can take, or refuse them."""
         if not isinstance(images, np.memmap):  # which is streamed
-            images = torch.from_numpy(as_images("images", images))
+            images = torch.from_numpy(as_images("images", images, self._span))
         if images.shape[1:] != self.images.shape[1:]:
             raise AlodError(
                 f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "
@@ -759,7 +760,8 @@ class ActiveLearner:
         missing = [name for name, value in given.items() if value is None]
         if missing:
             raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
-        if fingerprint(given["images"]) != content["fingerprint"]:
+        pool = images if _is_streamed(images) else from_arrays(images).images
+        if fingerprint(pool) != content["fingerprint"]:
             raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
         learner = cls(**given, **settings, device=device)
         learner._initial_state = content["initial_state"]

@@ -17,9 +17,11 @@ from alod import strategies
 from alod.errors import AlodError, check_count, check_name
 from alod.exchange import check_classes
 from alod.files import refusing, write_atomically
+from alod.imagefiles import darkness, is_passed_over, left_out, parts_of
 from alod.labeling import LabelingRun, Settings, lock_run
 from alod.learner import ActiveLearner
 from alod.models import MODELS
+from alod.names import nfc, spellings
 from alod.pool import Pool, cached, read_array, read_folder, same_images
 
 _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
@@ -192,8 +194,13 @@ def _settings(
         if not isinstance(images, str | Path):
             raise AlodError("folders_are_classes: expected images=, a folder with a folder a class")
         root = Path(images).expanduser()
-        names = sorted(p.name for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
-        values["classes"] = check_classes(names)
+        names = {nfc(p.name) for p in root.glob("*") if p.is_dir() and not is_passed_over(p.name)}
+        if parts := parts_of(names):
+            raise AlodError(
+                f"image folder {root}: {', '.join(sorted(parts))} look like the parts of one data "
+                "set, not like classes; give the folder of one, or classes="
+            )
+        values["classes"] = check_classes(sorted(names))
     if not values.get("classes"):
         raise AlodError(f"{path}: a new run needs classes=, such as ['cat', 'dog']")
     try:
@@ -219,7 +226,7 @@ def _image_root(
         return Path(images).expanduser().resolve()
     if images is not None or not isinstance(stored, list):
         return None
-    places = [(path / str(place)).resolve() for place in stored]
+    places = [(path / name).resolve() for place in stored for name in spellings(str(place))]
     return next((place for place in places if place.is_dir()), places[0])
 
 
@@ -256,7 +263,7 @@ def _read_pool(
 
 def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
     few = old.files[:: max(1, len(old.files) // 1000)]
-    if root.is_dir() and not any((root / name).is_file() for name in few):
+    if root.is_dir() and not any((root / n).is_file() for name in few for n in spellings(name)):
         raise AlodError(
             f"{path}: was made with other images than {root} holds, {few[0]} for one; leave "
             "images= out, or make another run folder"
@@ -265,17 +272,17 @@ def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
 
 def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
     told = []
-    if pool.broken and (old is None or old.broken != pool.broken):
-        few = ", ".join(list(pool.broken)[:3]) + (", ..." if len(pool.broken) > 3 else "")
-        n, of = len(pool.broken), len(pool.broken) + len(pool.files)
-        told.append(f"left out {n} of {of} image files that cannot be read: {few}")
+    if old is None or old.broken != pool.broken:
+        told.append(left_out(pool.broken, len(pool.broken) + len(pool.files)))
+    if old is None or old.span != pool.span:
+        told.append(darkness(pool.images, pool.span))
     if old is not None:
-        before, now = set(old.files), set(pool.files)
+        before, now = set(map(nfc, old.files)), set(map(nfc, pool.files))
         told.append(
             f"the image folder has changed (images new: {len(now - before)}, gone: "
             f"{len(before - now)}); every answer is kept"
         )
-    for line in told:
+    for line in filter(None, told):
         warnings.warn(f"{path}: {line}", stacklevel=2)
 
 
@@ -311,6 +318,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
         raise AlodError(f"{path}: is damaged; {_RESCUE}")
+    found["settings"] = json.loads(nfc(json.dumps(found["settings"], ensure_ascii=False)))
     return found
 
 

@@ -3,10 +3,9 @@
 import csv
 import io
 import os
-import stat
-import unicodedata
+import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,18 +16,23 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from alod.data import IMAGE_SUFFIXES, from_arrays, read_square
+from alod.data import from_arrays, span_of
 from alod.errors import AlodError
 from alod.files import refusing, write_atomically
-
-Stamp = tuple[int, int]
-"""What tells that an image has changed, bytes and time of its file or bytes and checksum."""
-
-# The stamp of a file whose name fits in no line of a table.
-UNNAMEABLE = (-1, -1)
+from alod.imagefiles import (
+    Span,
+    Stamp,
+    common_span,
+    left_out,
+    list_images,
+    no_image,
+    read_square,
+)
+from alod.names import nfc
 
 Listing = dict[str, Stamp]
-Reader = Callable[[str], npt.NDArray[np.uint8]]
+# Of an image, by name: its row, and its levels if they are more than 8 bits, scaled by a span.
+Reader = Callable[[str, Span | None], tuple[npt.NDArray[np.uint8], Span | None]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Pool:
         The name of each: its path below the folder with forward slashes, or its row number.
     broken : dict of str
         Files that were left out, and why.
+    span : (float, float) or None
+        The levels that became 0 and 255; None if no image holds more than 8 bits.
 
     Examples
     --------
@@ -56,6 +62,7 @@ class Pool:
     images: np.memmap
     files: tuple[str, ...]
     broken: dict[str, str]
+    span: Span | None = None
 
 
 def read_folder(folder: Path, cache: Path, side: int) -> Pool:
@@ -64,9 +71,10 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     Parameters
     ----------
     folder : Path
-        PNG, JPEG and what else :data:`alod.data.IMAGE_SUFFIXES` lists, nested as deep as one likes,
-        of any size, grey or color; hidden files and folders are passed over. Cropped and resized as
-        :func:`alod.data.from_folder` does.
+        PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or
+        color; links are followed, hidden files and folders passed over. Scaled, cropped and resized
+        as :func:`alod.data.from_folder` does; where levels beyond those known come in, all images
+        of more than 8 bits are read again.
     cache : Path
         A folder of this function's own, which may be deleted at any time.
     side : int
@@ -75,7 +83,7 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     Returns
     -------
     Pool
-        Sorted by name. Files that cannot be read are in ``broken``, never fatal.
+        Sorted by name. Image files that cannot be read are in ``broken``, never fatal.
 
     Raises
     ------
@@ -96,15 +104,17 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     if not folder.is_dir():
         raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
     with refusing(folder, "let its files be listed"):
-        listing = dict(sorted(_list_files(folder)))
+        listing, problems, others = list_images(folder)
     if not listing:
-        formats = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise AlodError(f"image folder {folder} holds no image: expected files ending in {formats}")
+        raise AlodError(no_image(folder, others))
+    if others and not cache.exists():
+        warnings.warn(f"{folder}: {left_out({}, 0, others)}", stacklevel=2)
 
-    def read(name: str) -> npt.NDArray[np.uint8]:
-        if listing[name] == UNNAMEABLE:
-            raise ValueError("its name holds a line break or is no text; rename it")
-        return read_square(folder / name, side).transpose(2, 0, 1)
+    def read(name: str, span: Span | None) -> tuple[npt.NDArray[np.uint8], Span | None]:
+        if name in problems:
+            raise ValueError(problems[name])
+        square, levels = read_square(folder / name, side, span)
+        return square.transpose(2, 0, 1), levels
 
     pool = _refresh(listing, read, cache, (3, side, side))
     if not pool.files:
@@ -144,9 +154,9 @@ def read_array(images: npt.ArrayLike, cache: Path) -> Pool:
     >>> list(pool.files)
     ['0', '1', '2']
     """
-    rows = from_arrays(images).images.numpy()
+    rows, span = from_arrays(images).images.numpy(), span_of(images)
     listing = {str(i): (row.nbytes, zlib.crc32(row)) for i, row in enumerate(rows)}
-    return _refresh(listing, lambda name: rows[int(name)], cache, rows.shape[1:])
+    return _refresh(listing, lambda name, _: (rows[int(name)], span), cache, rows.shape[1:])
 
 
 def cached(cache: Path) -> Pool | None:
@@ -225,25 +235,6 @@ def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _list_files(folder: Path) -> Iterator[tuple[str, Stamp]]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.startswith(".") or Path(name).suffix.lower() not in IMAGE_SUFFIXES:
-                continue
-            path = Path(place, name)
-            try:
-                found = path.stat()
-            except OSError:
-                found = path.lstat()  # a link into nowhere: reading it will say so
-            if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
-                name = path.relative_to(folder).as_posix()
-                if {"Cc", "Cs", "Zl", "Zp"} & set(map(unicodedata.category, name)):
-                    yield ascii(name), UNNAMEABLE
-                else:
-                    yield name, (found.st_size, int(found.st_mtime))
-
-
 def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]) -> Pool:
     """Return the pool that is listed, reading what the cache lacks."""
     old = _load(cache)
@@ -252,47 +243,76 @@ def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]
     # What has the same stamp is copied, in channels as many as are asked for.
     known: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
+    levels: dict[str, Span] = {}
+    span = None
     if old is not None and old[0].images.shape[1:] in (shape, (1, *shape[1:])):
-        pool, stamps = old
+        pool, stamps, old_levels = old
+        # By today's spelling: another system may have written the list.
+        now = {nfc(name): name for name in listing}
+        same = {n: now.get(nfc(n), "") for n in stamps}
+        same = {n: name for n, name in same.items() if stamps[n] == listing.get(name)}
         rows = zip(pool.files, pool.images, strict=True)
-        known = {name: row for name, row in rows if stamps[name] == listing.get(name)}
-        broken = {n: why for n, why in pool.broken.items() if stamps[n] == listing.get(n)}
+        known = {same[n]: row for n, row in rows if n in same}
+        broken = {same[n]: why for n, why in pool.broken.items() if n in same}
+        levels = {same[n]: found for n, found in old_levels.items() if n in same}
+        span = pool.span
 
     def row_of(name: str) -> np.ndarray | str:
         if name in known:
             return np.broadcast_to(known[name], shape)
         try:
-            return np.broadcast_to(read(name), shape)
+            row, found = read(name, span)
+            if found is not None:
+                levels[name] = found
+            return np.broadcast_to(row, shape)
         except Exception as error:  # decoders raise whatever they please on a damaged file
             return (str(error) or type(error).__name__).splitlines()[0]
 
     with refusing(cache, "free space or access, then open the run again"):
         cache.mkdir(parents=True, exist_ok=True)
         temporary = cache / ".reading"
-        grey, n_read = True, 0
-        names = [name for name in listing if name not in broken]
-        with temporary.open("wb") as file, ThreadPoolExecutor() as threads:
-            # Streamed in pieces: a million images need not fit in memory.
-            starts = range(0, len(names), 256)
-            for start in tqdm(starts, "reading images", disable=len(names) < 5000):
-                piece = names[start : start + 256]
-                for name, row in zip(piece, threads.map(row_of, piece), strict=True):
-                    if isinstance(row, str):
-                        broken[name] = row
-                        continue
-                    grey = grey and bool((row == row[:1]).all())
-                    file.write(np.ascontiguousarray(row).data)
-                    n_read += 1
-            file.flush()
-            os.fsync(file.fileno())
-        if grey and shape[0] == 3 and n_read:
+        grey, n_read = _write_rows(temporary, listing, broken, row_of)
+        while common_span(levels.values()) != span:
+            # What was read was scaled by other levels than the pool has.
+            span = common_span(levels.values())
+            known = {name: row for name, row in known.items() if name not in levels}
+            grey, n_read = _write_rows(temporary, listing, broken, row_of)
+        if not n_read:
+            return Pool(np.zeros((0, *shape), np.uint8), (), broken)  # type: ignore[arg-type]
+        if grey and shape[0] == 3:
             shape = (1, *shape[1:])
             _keep_first_channel(temporary, (n_read, 3, *shape[1:]))
-        _store(cache, temporary, listing, broken, shape)
+        _store(cache, temporary, listing, broken, levels, shape)
     found = _load(cache)
     if found is None:
         raise AlodError(f"{cache}: what was written cannot be read back; is the disk damaged?")
     return found[0]
+
+
+def _write_rows(
+    path: Path,
+    listing: Listing,
+    broken: dict[str, str],
+    row_of: Callable[[str], np.ndarray | str],
+) -> tuple[bool, int]:
+    """Write the rows of a pool; return whether all are grey, and how many there are."""
+    grey, n_read = True, 0
+    names = [name for name in listing if name not in broken]
+    with path.open("wb") as file, ThreadPoolExecutor() as threads:
+        # Streamed in pieces: a million images need not fit in memory.
+        starts = range(0, len(names), 256)
+        for start in tqdm(starts, "reading images", disable=len(names) < 5000):
+            piece = names[start : start + 256]
+            for name, row in zip(piece, threads.map(row_of, piece), strict=True):
+                if isinstance(row, str):
+                    broken[name] = row
+                    continue
+                grey = grey and bool((row == row[:1]).all())
+                file.write(np.ascontiguousarray(row).data)
+                n_read += 1
+        file.flush()
+        os.fsync(file.fileno())
+    return grey, n_read
 
 
 def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
@@ -307,14 +327,20 @@ def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _store(
-    cache: Path, rows: Path, listing: Listing, broken: dict[str, str], shape: tuple[int, ...]
+    cache: Path,
+    rows: Path,
+    listing: Listing,
+    broken: dict[str, str],
+    levels: dict[str, Span],
+    shape: tuple[int, ...],
 ) -> None:
     """Put rows and their list in place; the list names its rows, so both are of one reading."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("file", "bytes", "stamp", "problem"))
+    table.writerow(("file", "bytes", "stamp", "problem", *(("lowest", "highest") * bool(levels))))
     for name, stamp in listing.items():
-        table.writerow((name, *stamp, broken.get(name, "")))
+        found = levels.get(name, ("", "") if levels else ())
+        table.writerow((name, *stamp, broken.get(name, ""), *found))
     content = text.getvalue()
     path = cache / _rows_name(content, shape)
     rows.replace(path)
@@ -329,8 +355,8 @@ def _rows_name(content: str, shape: tuple[int, ...]) -> str:
     return f"images-{digest}-{'x'.join(map(str, shape))}.u8"
 
 
-def _load(cache: Path) -> tuple[Pool, Listing] | None:
-    """Return the pool in the cache and what was listed; None if anything is not as it was left."""
+def _load(cache: Path) -> tuple[Pool, Listing, dict[str, Span]] | None:
+    """Return pool, list and levels in the cache; None if anything is not as it was left."""
     try:
         content = (cache / "files.csv").read_text(encoding="utf-8")
         table = list(csv.DictReader(io.StringIO(content)))
@@ -339,6 +365,8 @@ def _load(cache: Path) -> tuple[Pool, Listing] | None:
         files = tuple(row["file"] for row in table if not row["problem"])
         broken = {row["file"]: row["problem"] for row in table if row["problem"]}
         listing = {row["file"]: (int(row["bytes"]), int(row["stamp"])) for row in table}
+        deep = [row for row in table if row.get("lowest")]
+        levels = {row["file"]: (float(row["lowest"]), float(row["highest"])) for row in deep}
         if any(_leaves(name) for name in files) or not files:
             return None
         if path.stat().st_size != len(files) * int(np.prod(shape)):
@@ -346,7 +374,7 @@ def _load(cache: Path) -> tuple[Pool, Listing] | None:
         images = np.memmap(path, np.uint8, "r", shape=(len(files), *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Pool(images, files, broken), listing
+    return Pool(images, files, broken, common_span(levels.values())), listing, levels
 
 
 def _leaves(name: str) -> bool:

@@ -559,7 +559,8 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
         total = torch.zeros(())
         with torch.no_grad(), _autocast(device, half):
             for view in maps:
-                seen = _warp(batch, view.expand(len(batch), 2, 3))
+                # Without test images there is nothing to distort, which torch refuses.
+                seen = _warp(batch, view.expand(len(batch), 2, 3)) if len(batch) else batch
                 logits = network(seen.contiguous(memory_format=torch.channels_last))[1]
                 total = total + logits.float().softmax(1).cpu()
         shares.append(total / n)

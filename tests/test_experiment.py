@@ -336,3 +336,16 @@ def test_a_run_that_another_process_began_meanwhile_is_not_taken_over(tmp_path, 
             (folder / "config.json").write_text(json.dumps(asdict(replace(TINY, seed=1))))
         with pytest.raises(AlodError, match="holds another config"):
             waiting.result()
+
+
+def test_views_need_no_test_images(mini, tmp_path):
+    data = replace(mini, test_images=mini.test_images[:0], test_targets=mini.test_targets[:0])
+    run = alod.run_experiment(replace(TINY, rounds=0, views=2), tmp_path / "run", data=data)
+    assert run.history["test_accuracy"].isna().all()
+
+
+def test_one_class_is_refused_before_anything_is_made(mini, tmp_path):
+    data = alod.from_arrays(mini.images, np.zeros(600, int))
+    with pytest.raises(AlodError, match="two or more"):
+        alod.run_experiment(TINY, tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()

@@ -2,12 +2,16 @@
 
 import contextlib
 import csv
+import io
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import unicodedata
+import warnings
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -292,6 +296,136 @@ def test_broken_files_are_listed_and_never_fatal(photos, tmp_path):
         "nowhere.png",
         "'line\\nbreak.png'",
     }
+
+
+def test_linked_folders_are_followed_and_broken_links_listed(photos, tmp_path):
+    folder, truth = photos
+    (tmp_path / "links").mkdir()
+    for day in ("day 0", "day 1"):
+        (tmp_path / "links" / day).symlink_to(folder / day)
+    (folder / "day 0" / "circle").symlink_to(tmp_path / "links")
+    (tmp_path / "links" / "gone").symlink_to(folder / "absent")
+    with pytest.warns(UserWarning, match="left out 1 of 37 .* which is not there"):
+        run = alod.open_run(tmp_path / "run", tmp_path / "links", list(COLORS), **SMALL)
+    assert set(run.files) == set(truth)
+    assert list(run.broken) == ["gone"]
+
+
+def test_a_folder_that_pillow_cannot_read_says_what_can(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.heic").write_bytes(b"no image")
+    with pytest.raises(AlodError, match=r"none of its 1 image files.*'a\.heic'.*pillow-heif"):
+        alod.open_run(tmp_path / "run", tmp_path / "photos", list(COLORS), **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_person_and_classifier_see_the_same_of_twelve_bits(tmp_path, rng, kind):
+    def save(name, image):
+        image = image.astype(np.uint16 if kind == "png" else np.float32)
+        Image.fromarray(image).save(tmp_path / "photos" / f"{name}.{kind}")
+
+    (tmp_path / "photos").mkdir()
+    levels = rng.integers(200, 3700, (6, 16, 16))
+    for i, image in enumerate(levels):
+        save(i, image)
+
+    def check(run, levels):
+        low, high = levels.min(), levels.max()
+        assert np.abs(run.images[:, 0] - (levels - low) * 255 / (high - low)).max() <= 1
+        for i, image in enumerate(run.images):
+            assert np.array_equal(pixels(run.picture(i)), image[0])
+
+    with pytest.warns(UserWarning, match="scaled to 0 to 255") as told:
+        run = alod.open_run(tmp_path / "run", tmp_path / "photos", ["a", "b"], **SMALL)
+    assert len(told) == 1
+    check(run, levels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(again(run.folder), levels)
+    # One that is brighter changes all, one within the range none.
+    for added, match in ((levels[0] + 2000, "to 5"), (levels[1], "images new: 1")):
+        levels = np.concatenate([levels, added[None]])
+        save(len(levels) - 1, added)
+        with pytest.warns(UserWarning, match=match):
+            check(again(run.folder), levels)
+
+
+def test_run_of_sixteen_bit_arrays_scales_what_it_is_asked_of(tmp_path, rng):
+    images = rng.integers(0, 1000, (20, 16, 16)).astype(np.uint16)
+    with pytest.warns(UserWarning, match="scaled to 0 to 255"):
+        run = alod.open_run(tmp_path / "run", images, ["a", "b"], model="lenet5", steps=2)
+    run.teach(run.query(6), np.arange(6) % 2)
+    run.fit()
+    reopened = again(run.folder)
+    assert np.array_equal(
+        reopened.predict_proba(images[:1]), reopened.predict_proba(run.images[:1])
+    )
+
+
+def respelled(folder, form):
+    """Spell the names of all files and folders in another Unicode form."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rename(path.with_name(unicodedata.normalize(form, path.name)))
+
+
+def test_names_are_the_same_in_both_unicode_forms(photos, tmp_path):
+    folder = photos[0]
+    (folder / "day 0").rename(folder / "Bär")
+    classes = ["Bär", "Möwe"]
+    respelled(folder, "NFD")
+    run = alod.open_run(tmp_path / "run", folder, classes, folders_are_classes=True, **SMALL)
+    assert {run.files[i].split("/")[0] for i in run.labeled} == {
+        unicodedata.normalize("NFD", "Bär")
+    }
+    answered, free = len(run.labeled), run.files[run.pool[0]]
+    (tmp_path / "b.csv").write_text(
+        f"file,label\n{unicodedata.normalize('NFC', free)},{unicodedata.normalize('NFD', 'Möwe')}\n"
+    )
+    assert run.teach_file(tmp_path / "b.csv")["new"] == 1
+    run.fit()
+    asked = run.query(3)
+    assert all(run.picture(i) for i in asked)
+
+    # As on another system, whose folder, journal and settings are spelled otherwise.
+    respelled(folder, "NFC")
+    for name in ("labels.csv", "batch.csv"):
+        text = (run.folder / name).read_text()
+        (run.folder / name).write_text(unicodedata.normalize("NFD", text))
+    settings = json.loads((run.folder / "run.json").read_text())
+    settings["settings"]["classes"] = [unicodedata.normalize("NFD", name) for name in classes]
+    (run.folder / "run.json").write_text(json.dumps(settings))
+    moved = again(run.folder, classes=classes)
+    assert moved.classes == tuple(classes)
+    assert len(moved.labeled) == answered + 1 and not moved.gone
+    assert np.array_equal(moved.answers, run.answers)
+    assert np.array_equal(moved.images, run.images)
+    moved.teach(asked, np.zeros(3, int))
+
+
+def test_two_names_alike_are_not_mixed_up(photos, tmp_path):
+    folder = photos[0]
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "é.png")
+        Image.new("RGB", (20, 20), "red").save(folder / name)
+    if len(list(folder.glob("*.png"))) == 1:
+        pytest.skip("the file system takes them for one")
+    with pytest.warns(UserWarning, match="left out 1 of .* another Unicode form"):
+        run = alod.open_run(tmp_path / "run", folder, list(COLORS), **SMALL)
+    assert len(run.files) == 37 == len(run.position)
+
+
+@pytest.mark.parametrize("name", ["گربه\u200cها", "क्\u200dष", "👨\u200d👩\u200d👧", "\u200fقطط"])
+def test_joiners_and_marks_that_a_script_needs_are_kept(tmp_path, mini, name):
+    run = alod.open_run(tmp_path / "run", mini.images[:20], [name, "dog"], model="lenet5", steps=1)
+    asked = run.query(4)
+    run.teach(asked, np.array([0, 1, 0, 1]))
+    assert stored(run.folder)[str(asked[0])] == name
+    assert again(run.folder).classes == (name, "dog")
 
 
 def test_arrays_make_a_run_that_needs_them_no_more(mini, tmp_path):

@@ -549,3 +549,21 @@ def test_bald_without_dropout_is_refused_by_name(mini):
     learner.fit()
     with pytest.raises(AlodError, match=r"'Own'.*all the same"):
         learner.query(5)
+
+
+def test_sixteen_bits_are_predicted_as_in_the_pool(tmp_path, rng):
+    images = rng.integers(0, 4096, (20, 16, 16)).astype(np.uint16)
+    with pytest.warns(UserWarning, match="scaled to 0 to 255"):
+        learner = alod.ActiveLearner(images, 2, model="lenet5", steps=3)
+    learner.teach(learner.query(6), np.arange(6) % 2)
+    learner.fit()
+    alone = np.concatenate([learner.predict_proba(images[i : i + 1]) for i in range(5)])
+    # One image or twenty at a time: the last of 24 bits may differ.
+    np.testing.assert_allclose(alone, learner.predict_proba(images)[:5], atol=1e-5)
+
+    learner.save(tmp_path / "learner")
+    with pytest.warns(UserWarning, match="scaled to 0 to 255"):
+        loaded = alod.ActiveLearner.load(tmp_path / "learner", images)
+    assert np.array_equal(loaded.predict(images), learner.predict(images))
+    with pytest.raises(AlodError, match="16 bits"):
+        alod.ActiveLearner.load(tmp_path / "learner").predict(images)

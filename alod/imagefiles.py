@@ -1,0 +1,338 @@
+"""Image files below a folder: which there are, and how one looks, upright and in 8 bits."""
+
+import math
+import mimetypes
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from alod.names import breaks_line, nfc
+
+Stamp = tuple[int, int]
+"""What tells that an image has changed, bytes and time of its file or bytes and checksum."""
+
+Span = tuple[float, float]
+"""The levels that become 0 and 255."""
+
+# The stamp of a file that is left out unread.
+LEFT_OUT = (-1, -1)
+
+DAMAGED = "is damaged, or no image"
+
+AS_THEY_ARE = ((0.0, 1.0), (0.0, 65535.0))
+"""Spans that need no telling: floating point, and 16 bits that are used."""
+
+# What systems put among images, in lower case.
+_SYSTEM = {
+    *("@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "recycler", "lost+found"),
+    *("system volume information", "__macosx", "__pycache__", "_thumbs"),
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
+}
+
+# Formats that Pillow registers but reads by other programs only, if at all, or that are no images.
+_NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+
+# Formats that are known by their first bytes, for files whose suffix says nothing.
+_MARKED = (
+    *("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "PSD", "QOI"),
+    *("HEIF", "JXL"),  # by packages that the user has registered
+)
+
+_PACKAGES = {
+    "pillow-heif": ".heic .heif .hif",
+    "pydicom": ".dcm .dicom",
+    "rawpy": ".3fr .arw .cr2 .cr3 .crw .dng .iiq .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srw .x3f",
+    "pillow-jxl-plugin": ".jxl",
+    "cairosvg": ".svg",
+    "OpenEXR": ".exr",
+    "nibabel": ".nii",
+    "bioio": ".czi .lif .nd2 .oib .oif .svs .lsm .vsi",
+}
+_PACKAGE_OF = {suffix: name for name, suffixes in _PACKAGES.items() for suffix in suffixes.split()}
+
+_PART = re.compile(
+    r"(train(ing)?|(test)(ing)?|val(id(ation)?)?|dev|eval)[-_ ]?(set|data|images?)?[-_ ]?\d*"
+)
+
+
+def is_passed_over(name: str) -> bool:
+    """Tell whether a file or folder is hidden or the system's own."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def parts_of(folders: Iterable[str]) -> dict[str, str]:
+    """Return ``"train"``, ``"test"`` or ``"validation"`` for each folder of a split data set.
+
+    Empty if they are classes: one that is no part, or no training part, or one folder alone.
+    """
+    found = {name: _PART.fullmatch(name.lower()) for name in folders}
+    kinds = {
+        name: "train" if part[1].startswith("train") else part[3] or "validation"
+        for name, part in found.items()
+        if part
+    }
+    whole = len(found) > 1 and len(kinds) == len(found) and "train" in kinds.values()
+    return kinds if whole else {}
+
+
+def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter[str]]:
+    """List the image files below a folder, however deep; links are followed, circles cut.
+
+    A file counts by its suffix if Pillow knows it, else by its first bytes.
+
+    Parameters
+    ----------
+    folder : Path
+        It is there.
+
+    Returns
+    -------
+    dict of str to Stamp
+        Paths below the folder with forward slashes, spelled as on disk, sorted as in NFC.
+    dict of str to str
+        Those of them that are left out, and why; their stamp is `LEFT_OUT`.
+    Counter of str
+        Files that are no images, by suffix.
+
+    Raises
+    ------
+    OSError
+        If the folder itself cannot be listed.
+    """
+    Image.init()
+    stamps: dict[str, Stamp] = {}
+    problems: dict[str, str] = {}
+    others: Counter[str] = Counter()
+
+    def visit(place: str, below: str, above: tuple[Path, ...]) -> None:
+        with os.scandir(place) as found:
+            entries = list(found)
+        for entry in entries:
+            name = below + entry.name
+            if is_passed_over(entry.name):
+                continue
+            try:
+                if not entry.is_dir():
+                    take(name, entry)
+                    continue
+                real = Path(entry.path).resolve()
+                if not any(one.is_relative_to(real) for one in above):
+                    visit(entry.path, f"{name}/", (*above, real))
+            except OSError as error:
+                problems[name] = (error.strerror or type(error).__name__).lower()
+
+    def take(name: str, entry: os.DirEntry[str]) -> None:
+        suffix = Path(entry.name).suffix.lower()
+        known = Image.EXTENSION.get(suffix, "PDF")
+        is_image = known in Image.OPEN and known not in _NO_IMAGES
+        if not is_image and _is_other(suffix):
+            others[suffix] += 1
+            return
+        try:
+            found = entry.stat()
+        except FileNotFoundError:
+            problems[name] = f"a link to {Path(entry.path).readlink()}, which is not there"
+            return
+        if not stat.S_ISREG(found.st_mode):
+            return
+        if not is_image and not _is_marked(entry.path, suffix):
+            reason = _package_reason(entry.path, suffix)
+            if reason:
+                problems[name] = reason
+            else:
+                others[suffix or "no suffix"] += 1
+            return
+        stamps[name] = found.st_size, int(found.st_mtime)
+
+    visit(str(folder), "", (folder.resolve(),))
+    spellings: dict[str, str] = {}
+    for name in sorted({*stamps, *problems}):
+        if breaks_line(name):
+            stamps.pop(name, None)
+            problems.pop(name, None)
+            problems[ascii(name)] = "its name holds a line break or is no text; rename it"
+        elif spellings.setdefault(nfc(name), name) != name:
+            problems[name] = "another name is the same in another Unicode form; rename it"
+    stamps |= dict.fromkeys(problems, LEFT_OUT)
+    return dict(sorted(stamps.items(), key=lambda pair: nfc(pair[0]))), problems, others
+
+
+def no_image(folder: Path, others: Counter[str]) -> str:
+    """Tell that a folder holds no image, but perhaps other files."""
+    told = f"; {left_out({}, 0, others)}" if others else ""
+    return f"image folder {folder} holds no image: expected files such as .jpg and .png{told}"
+
+
+def left_out(problems: dict[str, str], n_files: int, others: Counter[str] | None = None) -> str:
+    """Tell in one line which files were left out, and why if not for damage; empty if none was.
+
+    Parameters
+    ----------
+    problems : dict of str
+        Image files that cannot be read, and why.
+    n_files : int
+        Image files, with those that can be read.
+    others : Counter of str, optional
+        Files that are no images, by suffix.
+    """
+    told = []
+    if problems:
+        few = ", ".join(list(problems)[:3]) + (", ..." if len(problems) > 3 else "")
+        told.append(f"left out {len(problems)} of {n_files} image files that cannot be read: {few}")
+        reasons = Counter(why for why in problems.values() if not why.startswith(DAMAGED))
+        told += [f"{n} × {why}" for why, n in reasons.most_common(3)]
+    if others:
+        kinds = ", ".join(suffix for suffix, _ in others.most_common(4))
+        told.append(f"passed over {others.total()} files that are no images ({kinds})")
+    return "; ".join(told)
+
+
+def open_upright(
+    path: Path, span: Span | None = None, draft: int | None = None
+) -> tuple[Image.Image, Span | None]:
+    """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
+
+    Parameters
+    ----------
+    path : Path
+        Of any kind that Pillow reads.
+    span : (float, float), optional
+        The levels that become 0 and 255 where the file holds more than 8 bits; by default its own.
+    draft : int, optional
+        Side in pixels that is enough, which spares time.
+
+    Returns
+    -------
+    image : PIL.Image.Image
+    levels : (float, float) or None
+        Its lowest and highest, if it holds more than 8 bits.
+
+    Raises
+    ------
+    ValueError
+        If it is no image, a damaged one or of a kind that Pillow does not read; and whatever else
+        is raised on the way to 8 bits.
+    """
+    try:
+        with Image.open(path) as opened:
+            # Of 16 bits in each color Pillow reads the upper 8.
+            upper = opened.mode == "RGB" and "RGB;16" in str(opened.tile)
+            if draft:
+                opened.draft("RGB", (draft, draft))
+            image = ImageOps.exif_transpose(opened)
+    except Exception as error:  # decoders raise whatever they please on a damaged file
+        reason = _package_reason(str(path), "")
+        raise ValueError(reason or f"{DAMAGED} ({type(error).__name__})") from error
+    levels = None
+    if upper or image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image).astype(np.int64) * 257 if upper else np.asarray(image)
+        levels = float(values.min()), float(values.max())
+        if not all(map(math.isfinite, levels)):
+            raise ValueError("it holds NaN or infinite levels")
+        image = Image.fromarray(to_bytes(values, span or common_span([levels]) or levels))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB"), levels
+
+
+def read_square(
+    path: Path, side: int, span: Span | None = None
+) -> tuple[npt.NDArray[np.uint8], Span | None]:
+    """Read the central square of an image file as uint8 (side, side, 3), and its levels.
+
+    Parameters and the rest are those of :func:`open_upright`.
+    """
+    image, levels = open_upright(path, span)
+    return np.asarray(ImageOps.fit(image, (side, side))), levels
+
+
+def common_span(spans: Iterable[Span]) -> Span | None:
+    """Return which levels become 0 and 255 in a pool, from the lowest and highest of each image.
+
+    All of 16 bits, or of 0 to 1, where half of that is in use; else what is in use, since ten or
+    twelve bits are often kept in sixteen. None without images of more than 8 bits.
+    """
+    found = list(spans)
+    if not found:
+        return None
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    full = 1.0 if high <= 1 else 65535.0
+    if low >= 0 and high <= full and (low == high or high - low >= full / 2):
+        return 0.0, full
+    return low, high
+
+
+def to_bytes(levels: npt.NDArray[np.generic], span: Span) -> npt.NDArray[np.uint8]:
+    """Return levels as uint8 of the same shape, `span` becoming 0 to 255; what lies beyond, too."""
+    low, high = span
+    scaled = (levels.astype(np.float64).clip(low, high) - low) * 255 / ((high - low) or 1)
+    return (np.rint(scaled) if levels.dtype.kind == "f" else scaled).astype(np.uint8)
+
+
+def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
+    """Tell in one line what happened to levels that are not 0 to 255; empty if nothing did.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 (N, C, H, W)
+        As they are learned from; read up to the first that is not nearly black.
+    span : (float, float) or None
+        See :func:`common_span`.
+    """
+    if span is not None and span not in AS_THEY_ARE:
+        return f"levels run from {span[0]:.9g} to {span[1]:.9g}: scaled to 0 to 255 for all images"
+    highest = 0
+    for start in range(0, len(images), 64):
+        highest = max(highest, int(images[start : start + 64].max()))
+        if highest >= 16:
+            return ""
+    if not highest:
+        return ""
+    return (
+        f"no level is above {highest} of 255, almost black for classifier and person alike; "
+        f"multiply the images by {255 // highest} if that is not meant"
+    )
+
+
+@lru_cache(1024)
+def _is_other(suffix: str) -> bool:
+    """Tell whether a suffix is that of something else than images."""
+    if suffix in _PACKAGE_OF:
+        return False
+    kind, packed = mimetypes.guess_type(f"x{suffix}")
+    return packed is not None or not (kind or "image/").startswith("image/")
+
+
+def _is_marked(path: str, suffix: str) -> bool:
+    """Tell by the first bytes whether Pillow takes a file for an image."""
+    # Photographs kept raw look like TIFF, and Pillow finds the thumbnail.
+    formats = [f for f in _MARKED if f in Image.OPEN and (f != "TIFF" or suffix not in _PACKAGE_OF)]
+    try:
+        with Image.open(path, formats=formats):
+            return True
+    except Exception:  # decoders raise whatever they please
+        return False
+
+
+def _package_reason(path: str, suffix: str) -> str:
+    """Tell which package reads an image file that Pillow does not; empty if none is known."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 -- a path of os.scandir
+            head = file.read(132)
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()
+    package = _PACKAGE_OF.get(suffix, "")
+    if head[128:] == b"DICM":
+        package = "pydicom"
+    elif head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        package = "pillow-heif"
+    return f"not read by Pillow but by the package {package}: save it as PNG" if package else ""
