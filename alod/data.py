@@ -22,7 +22,7 @@ import platformdirs
 import torch
 from PIL import Image, ImageOps
 
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, check_names
 
 UNKNOWN = -1
 """The target of an image whose class is not known."""
@@ -685,8 +685,7 @@ def _as_classes(
                 f"{MAX_CLASSES:,}, for instance from numpy.unique(targets, return_inverse=True)"
             )
         return tuple(map(str, range(n_classes)))
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise AlodError(f"classes={classes!r}: expected a sequence of names")
+    classes = check_names("classes", classes)
     if len(set(classes)) < len(classes):
         raise AlodError(f"classes={tuple(classes)!r}: expected names that are all different")
     for name, n_used in used.items():
