@@ -1,5 +1,6 @@
 """What a caller has set for a whole process or thread, put aside while the library computes."""
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -82,10 +83,11 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         kind = device.type if device.type != "cpu" else "cuda"
         devices = [] if device.type == "cpu" else [device.index or 0]
     with _LOCK, settled(), torch.random.fork_rng(devices=devices, device_type=kind):
-        state = np.random.get_state()  # noqa: NPY002
+        state, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
         np.random.seed(seed % 2**32)  # noqa: NPY002
         torch.manual_seed(seed)
         try:
             yield
         finally:
             np.random.set_state(state)  # noqa: NPY002
+            random.setstate(pythons)

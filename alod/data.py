@@ -22,7 +22,7 @@ import pandas as pd
 import platformdirs
 import torch
 
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, check_names
 from alod.files import refusing
 from alod.imagefiles import (
     Span,
@@ -784,9 +784,7 @@ def _as_classes(
                 f"{MAX_CLASSES:,}, for instance from numpy.unique(targets, return_inverse=True)"
             )
         return tuple(map(str, range(n_classes)))
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise AlodError(f"classes={classes!r}: expected a sequence of names")
-    classes = tuple(map(nfc, classes))
+    classes = tuple(map(nfc, check_names("classes", classes)))
     if len(set(classes)) < len(classes):
         raise AlodError(f"classes={classes!r}: expected names that are all different")
     if missing := set(classes) & set(_MISSING):

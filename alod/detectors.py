@@ -5,6 +5,7 @@ Everywhere a higher score means more outlying, as in PyOD.
 
 import copy
 import inspect
+import warnings
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
@@ -59,8 +60,7 @@ class KNN:
     """
 
     def __init__(self, n_neighbors: int = 1) -> None:
-        check_count("n_neighbors", n_neighbors, 1)
-        self.n_neighbors = n_neighbors
+        self.n_neighbors = check_count("n_neighbors", n_neighbors, 1)
 
     def fit(self, X: Tensor | np.ndarray) -> "KNN":
         """Remember the points.
@@ -159,7 +159,7 @@ class Mahalanobis:
 OURS: dict[str, type[KNN | Mahalanobis]] = {"knn": KNN, "mahalanobis": Mahalanobis}
 # Above this many points, detectors other than exact kNN are fitted on a random sample of as many.
 FIT_AT_MOST = 10_000
-# The neural ones would print a line per epoch.
+# The neural ones would print a bar of their progress.
 QUIET = {"autoencoder": {"verbose": 0}, "deepsvdd": {"verbose": 0}}
 # name -> PyOD's module and class.
 PYOD = {
@@ -236,7 +236,8 @@ def check_detector(detector: object) -> None:
     Raises
     ------
     AlodError
-        If it is an unknown name, or an object without ``fit`` and ``decision_function``.
+        If it is an unknown name, an object without ``fit`` and ``decision_function``, or one of
+        scikit-learn's, where a higher score means less outlying.
 
     Examples
     --------
@@ -248,6 +249,11 @@ def check_detector(detector: object) -> None:
     """
     if isinstance(detector, str):
         check_name("detector", detector, DETECTORS)
+    elif type(detector).__module__.startswith("sklearn."):
+        raise AlodError(
+            f"detector={type(detector).__name__}: scikit-learn's score outliers low; expected one "
+            "that scores them high, such as PyOD's of the same kind"
+        )
     elif not (hasattr(detector, "fit") and hasattr(detector, "decision_function")):
         raise AlodError(
             f"detector={detector!r}: expected a name or an object with fit and decision_function, "
@@ -261,7 +267,9 @@ def outlier_scores(
     """Fit one detector on the reference and score the pool, in one call for all of it.
 
     ECOD and COPOD rank points among those that are scored together, so the pool is never cut up. Of
-    a reference of more than 10,000 points, all but exact kNN see a random sample of as many.
+    a reference of more than 10,000 points, all but exact kNN see a random sample of as many. Where
+    a detector of PyOD's cannot be fitted or finds no finite score, as some on few points or on
+    copies, exact kNN takes its place, with a warning.
 
     Parameters
     ----------
@@ -275,7 +283,12 @@ def outlier_scores(
     Returns
     -------
     numpy.ndarray
-        float64 (U,), higher is more outlying.
+        float64 (U,), finite, higher is more outlying.
+
+    Raises
+    ------
+    AlodError
+        If a detector that is not PyOD's returns anything but a finite number for each point.
 
     Examples
     --------
@@ -285,17 +298,7 @@ def outlier_scores(
     >>> bool(near < far)
     True
     """
-    # DeepSVDD alone wants to know the width of its input beforehand.
-    width = {"n_features": reference.shape[1]} if detector == "deepsvdd" else {}
-    with seeded(seed):
-        fresh = make(detector, **width) if isinstance(detector, str) else copy.deepcopy(detector)
-        if not isinstance(fresh, KNN):
-            rng = np.random.default_rng(seed)
-            reference = reference[geometry.sample(len(reference), FIT_AT_MOST, rng)]
-        if isinstance(fresh, tuple(OURS.values())):
-            return fresh.fit(reference).decision_function(pool)
-        fresh.fit(reference.cpu().numpy())
-        return np.asarray(fresh.decision_function(pool.cpu().numpy()), dtype=float)
+    return _score_by_each(detector, [reference], pool, seed)[:, 0]
 
 
 def class_scores(
@@ -304,8 +307,9 @@ def class_scores(
     """Fit one detector per class and score the pool with each.
 
     Classes without a labeled image have no detector and no column. While the smallest class has
-    fewer than 8 labeled images, exact kNN takes the place of any other detector in every class:
-    scores of different detectors cannot be compared.
+    fewer than 8 labeled images, or where a detector fails as in :func:`outlier_scores`, exact kNN
+    takes the place of any other detector in every class, with a warning: scores of different
+    detectors cannot be compared.
 
     Parameters
     ----------
@@ -323,7 +327,13 @@ def class_scores(
     Returns
     -------
     numpy.ndarray
-        float64 (U, classes present), in the order of the class numbers; higher is more outlying.
+        float64 (U, classes present), in the order of the class numbers; finite, higher is more
+        outlying.
+
+    Raises
+    ------
+    AlodError
+        As in :func:`outlier_scores`.
 
     Examples
     --------
@@ -333,11 +343,99 @@ def class_scores(
     >>> class_scores("knn", labeled, torch.tensor([0, 1]), pool).argmin(axis=1).tolist()
     [0, 1]
     """
-    classes, counts = targets.unique(return_counts=True)
-    if int(counts.min()) < MIN_FIT and not isinstance(detector, KNN) and detector != "knn":
-        detector = "knn"
-    columns = [outlier_scores(detector, reference[targets == c], pool, seed) for c in classes]
-    return np.stack(columns, axis=1)
+    references = [reference[targets == c] for c in targets.unique()]
+    return _score_by_each(detector, references, pool, seed, MIN_FIT)
+
+
+def _score_by_each(
+    detector: str | Detector, references: list[Tensor], pool: Tensor, seed: int, least: int = 1
+) -> np.ndarray:
+    """Score the pool by one detector for each reference, or by kNN for all if it cannot."""
+    check_detector(detector)
+    name = detector if isinstance(detector, str) else type(detector).__name__
+    is_knn = isinstance(detector, KNN) or detector == "knn"
+    is_theirs = name in PYOD or type(detector).__module__.startswith("pyod.")
+    if not is_knn and min(map(len, references)) < least:
+        why = f"a class has fewer than {least} labels"
+    else:
+        try:
+            return np.stack([_scores(detector, r, pool, seed) for r in references], axis=1)
+        except Exception as error:
+            # What fails in a detector of the user's own is the user's to see.
+            if not is_theirs:
+                raise
+            why = " ".join(str(error).split())
+    warnings.warn(f"detector {name!r}: {why}; kNN takes its place in this query", stacklevel=3)
+    return np.stack([_scores("knn", r, pool, seed) for r in references], axis=1)
+
+
+def _scores(detector: str | Detector, reference: Tensor, pool: Tensor, seed: int) -> np.ndarray:
+    # Two parameters have no default that fits: DeepSVDD wants to know the width of its input
+    # beforehand, and the autoencoder trains on nothing but full batches.
+    params = {
+        "deepsvdd": {"n_features": reference.shape[1]},
+        "autoencoder": {"batch_size": min(32, len(reference))},
+    }
+    with seeded(seed), warnings.catch_warnings():
+        # NumPy's divisions by zero: what comes of them is looked at below.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if isinstance(detector, str):
+            fresh = make(detector, **params.get(detector, {}))
+        else:
+            fresh = copy.deepcopy(detector)
+        if not isinstance(fresh, KNN):
+            rng = np.random.default_rng(seed)
+            reference = reference[geometry.sample(len(reference), FIT_AT_MOST, rng)]
+        if isinstance(fresh, tuple(OURS.values())):
+            scores = fresh.fit(reference).decision_function(pool)
+        else:
+            fresh.fit(reference.cpu().numpy())
+            scores = fresh.decision_function(pool.cpu().numpy())
+    return check_scores(scores, len(pool), f"detector {type(fresh).__name__!r} returned")
+
+
+def check_scores(scores: Any, n: int, who: str) -> np.ndarray:
+    """Refuse scores that are not one finite number for each of n images.
+
+    Parameters
+    ----------
+    scores : object
+        What a detector or a strategy returned: an array, a tensor or a list, (n,) or (n, 1).
+    n : int
+        Images.
+    who : str
+        How the message begins: who returned it.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (n,).
+
+    Raises
+    ------
+    AlodError
+        If they are not.
+
+    Examples
+    --------
+    >>> check_scores([[1], [3]], 2, "detector 'mine' returned")
+    array([1., 3.])
+    """
+    if isinstance(scores, Tensor):
+        scores = scores.detach().cpu().double()
+    try:
+        array = np.asarray(scores, dtype=float)
+    except (TypeError, ValueError):
+        problem = f"{type(scores).__name__} that is no array of numbers"
+    else:
+        array = array[:, 0] if array.shape == (n, 1) else array
+        problem = f"{type(scores).__name__} of shape {array.shape}"
+        if array.shape == (n,):
+            bad = n - int(np.isfinite(array).sum())
+            if bad == 0:
+                return array
+            problem = f"NaN or infinite scores for {bad} of {n} images"
+    raise AlodError(f"{who} {problem}: expected {n} scores, finite, one for each image")
 
 
 def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:

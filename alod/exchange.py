@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from alod.errors import AlodError
+from alod.errors import AlodError, check_names
 from alod.files import refusing, write_atomically
 from alod.names import is_class_name, nfc
 
@@ -40,9 +40,7 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     >>> check_classes(["cat ", "dog"])
     ('cat', 'dog')
     """
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-        raise AlodError(f"classes={classes!r}: expected a list of names, such as ['cat', 'dog']")
-    names = tuple(nfc(name.strip()) for name in classes)
+    names = tuple(nfc(name.strip()) for name in check_names("classes", classes))
     for name in names:
         if not is_class_name(name):
             raise AlodError(f"class name {name!r}: expected printable text, not empty")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
 from alod.detectors import class_scores, contrast
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, plain
 from alod.evaluation import calibration_error
 from alod.files import write_atomically
 from alod.geometry import normalize
@@ -140,15 +140,15 @@ class ExperimentConfig:
             given = {"n_initial": self.budgets[0], "n_query": 0, "rounds": len(self.budgets) - 1}
             for name, value in given.items():
                 object.__setattr__(self, name, value)
-        for name, low in {"n_initial": 1, "steps": 1, "batch_size": 2}.items():
-            check_count(name, getattr(self, name), low)
-        check_count("n_query", self.n_query, 0 if self.budgets else 1)
-        check_count("rounds", self.rounds, 0)
-        check_count("min_epochs", self.min_epochs, 0)
-        check_count("inlier_passes", self.inlier_passes, 0)
-        check_count("views", self.views, 0)
-        check_count("seed", self.seed, 0)
-        training.check_learning_rate(self.learning_rate)
+        lowest = {"n_initial": 1, "n_query": 0 if self.budgets else 1, "steps": 1, "batch_size": 2}
+        lowest |= dict.fromkeys(("rounds", "min_epochs", "inlier_passes", "views", "seed"), 0)
+        kept: dict[str, Any] = {
+            name: check_count(name, getattr(self, name), low) for name, low in lowest.items()
+        }
+        kept["learning_rate"] = training.check_learning_rate(self.learning_rate)
+        kept["strategy_params"] = plain(self.strategy_params)
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
         if not isinstance(self.strategy_params, dict):
             raise AlodError(f"strategy_params={self.strategy_params!r}: expected a dict")
         check_name("strategy", self.strategy, strategies.STRATEGIES)

@@ -9,6 +9,8 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
+from alod.errors import AlodError
+
 # Entries of one block of a distance matrix: 8 MB of float32 stay in a processor's cache, blocks
 # eight times as large cost three times the time (benchmarks/README.md).
 BLOCK = 2_000_000
@@ -42,6 +44,37 @@ def normalize(embeddings: Tensor) -> Tensor:
     [[0.0, 1.0], [-1.0, 0.0]]
     """
     return functional.normalize(embeddings, dim=1)
+
+
+def check_finite(*outputs: Tensor) -> None:
+    """Refuse what a classifier says of images when its training ran away.
+
+    Parameters
+    ----------
+    *outputs : Tensor
+        float (N, D) each, embeddings or logits.
+
+    Raises
+    ------
+    AlodError
+        If a number is NaN or infinite, or a row so large that it has no finite length.
+
+    Examples
+    --------
+    >>> import torch
+    >>> check_finite(torch.tensor([[0.0, 2.0], [1.0, float("nan")]]))
+    Traceback (most recent call last):
+        ...
+    alod.errors.AlodError: ...
+    """
+    for rows in outputs:
+        bad = len(rows) - int(torch.linalg.vector_norm(rows, dim=1).isfinite().sum())
+        if bad:
+            raise AlodError(
+                f"{bad} of {len(rows)} images have embeddings or logits that are NaN, infinite or "
+                "too large: training ran away; begin anew with a lower learning_rate, or scale "
+                "what the model takes in"
+            )
 
 
 def squared_distances(points: Tensor, others: Tensor) -> Tensor:

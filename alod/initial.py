@@ -305,7 +305,7 @@ def select(
     [1, 4]
     """
     check_name("initial method", method, METHODS)
-    check_count("n_initial", n, 1, len(images), "the size of the pool")
+    n = check_count("n_initial", n, 1, len(images), "the size of the pool")
     rng = np.random.default_rng(0) if rng is None else rng
     # A single image has no principal component to choose by.
     if method == "random" or len(images) == 1:

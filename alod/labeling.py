@@ -216,7 +216,7 @@ class LabelingRun(ActiveLearner):
             self._sync()
         self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
-        check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
+        k = check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
         n_audit = min(len(unanswered), max(k // 2, k - len(self.pool)))
         chosen = unanswered[:n_audit]
         scores = np.full(n_audit, np.nan)

@@ -17,7 +17,7 @@ from alod import detectors, geometry, models, strategies, training
 from alod._settled import seeded, settled
 from alod.coreset import inliers
 from alod.data import as_images, fingerprint, from_arrays, span_of
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, plain
 from alod.files import write_atomically
 from alod.initial import FEATURES
 from alod.initial import METHODS as INITIAL_METHODS
@@ -131,27 +131,22 @@ class ActiveLearner:
     ) -> None:
         self._settings: dict[str, Any] = {
             "n_classes": n_classes,
-            "strategy_params": dict(strategy_params or {}),
+            "strategy_params": plain(dict(strategy_params or {})),
             "initial": initial,
             "features": features,
             "training_mode": training_mode,
             "steps": steps,
             "batch_size": batch_size,
-            "learning_rate": learning_rate,
+            "learning_rate": training.check_learning_rate(learning_rate),
             "augment": augment,
             "min_epochs": min_epochs,
             "inlier_passes": inlier_passes,
             "views": views,
             "seed": seed,
         }
-        check_count("n_classes", n_classes, 2)
-        check_count("seed", seed, 0)
-        check_count("steps", steps, 1)
-        check_count("batch_size", batch_size, 2)
-        check_count("min_epochs", min_epochs, 0)
-        check_count("inlier_passes", inlier_passes, 0)
-        check_count("views", views, 0)
-        training.check_learning_rate(learning_rate)
+        lowest = {"n_classes": 2, "seed": 0, "steps": 1, "batch_size": 2}
+        for name, low in (lowest | {"min_epochs": 0, "inlier_passes": 0, "views": 0}).items():
+            self._settings[name] = check_count(name, self._settings[name], low)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
         check_name("features", features, FEATURES)
@@ -164,14 +159,14 @@ class ActiveLearner:
         self.images = images if _is_streamed(images) else from_arrays(images).images
         if isinstance(model, str):
             channels = self.images.shape[1]
-            model = training.build_seeded(model, n_classes, channels, self._seed("weights", 0))
+            model = training.build_seeded(model, self.n_classes, channels, self._seed("weights", 0))
         else:
             # Two learners of one module would train each other's.
             model = training.copy_module(model)
         self.model = model.to(self.device).eval()
         sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
         with seeded(0, self.device):
-            models.check_contract(self.model, sample, n_classes)
+            models.check_contract(self.model, sample, self.n_classes)
         self._initial_state = _cpu_copy(self.model.state_dict())
         self.answers = np.full(len(self.images), UNLABELED)
         self._asked = np.zeros(len(self.images), dtype=bool)
@@ -250,7 +245,7 @@ class ActiveLearner:
             more, NaN for the initial selection.
         """
         pool = self.pool
-        check_count("k", k, 1, len(pool), "images left in the pool")
+        k = check_count("k", k, 1, len(pool), "images left in the pool")
         started = time.perf_counter()
         if len(self.labeled) == 0:
             rng = self._rng("initial")

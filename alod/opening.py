@@ -14,7 +14,7 @@ import numpy.typing as npt
 from torch import nn
 
 from alod import strategies
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, plain
 from alod.exchange import check_classes
 from alod.files import refusing, write_atomically
 from alod.imagefiles import darkness, is_passed_over, left_out, parts_of
@@ -87,7 +87,7 @@ def open_run(
     if unknown:
         allowed = ", ".join(f.name for f in fields(Settings))
         raise AlodError(f"unknown setting {min(unknown)!r}: expected one of {allowed}")
-    given = dict(settings)
+    given = plain(settings)
     if classes is not None:
         given["classes"] = check_classes(classes)
     for name, value in (("model", model), ("strategy", strategy)):

@@ -70,7 +70,7 @@ def project(
     (20, 2)
     """
     check_name("projection method", method, METHODS)
-    check_count("seed", seed, 0, 2**32 - 1)
+    seed = check_count("seed", seed, 0, 2**32 - 1)
     matrix = _check_embeddings(embeddings)
     if cache is None:
         return _compute(_normalize(matrix), method, seed)
@@ -218,6 +218,9 @@ def _parameters(method: str, n_points: int) -> dict[str, Any]:
 
 
 def _compute(matrix: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float32]:
+    if (matrix == matrix[0]).all():
+        # One point has no principal components to start from.
+        return np.zeros((len(matrix), 2), dtype=np.float32)
     parameters = _parameters(method, len(matrix))
     with warnings.catch_warnings():
         # The libraries warn about their own dependencies, which would land in a chapter's page.

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from alod import detectors, geometry
 from alod.detectors import Contrast, Detector
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, plain
 
 
 def _no_dropout(n: int) -> Tensor:
@@ -48,6 +48,11 @@ class PoolView:
         ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
         (n, U, C), on demand: each costs one pass over the pool.
 
+    Raises
+    ------
+    AlodError
+        If embeddings or logits are not finite (:func:`alod.geometry.check_finite`).
+
     Examples
     --------
     >>> import numpy as np
@@ -70,6 +75,9 @@ class PoolView:
     foreign_features: Tensor = _NOTHING
 
     def __post_init__(self) -> None:
+        geometry.check_finite(
+            self.pool_embeddings, self.pool_logits, self.labeled_embeddings, self.foreign_embeddings
+        )
         # A view made by hand need not describe its images: no columns then.
         for side in ("labeled", "pool", "foreign"):
             if getattr(self, f"{side}_features") is _NOTHING:
@@ -303,6 +311,7 @@ def bald(view: PoolView, k: int, rng: Generator, n_samples: int = 20) -> Selecti
     mean_p = torch.zeros_like(view.pool_logits, dtype=torch.float64)
     mean_entropy = mean_p.new_zeros(len(mean_p))
     for logits_UC in view.mc_logits(n_samples):
+        geometry.check_finite(logits_UC)
         log_p = logits_UC.double().log_softmax(1)
         mean_p += log_p.exp() / n_samples
         mean_entropy += torch.special.entr(log_p.exp()).sum(1) / n_samples
@@ -864,29 +873,28 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
 
 def _check_value(key: str, value: object, hint: Any) -> None:
     """Refuse a value that the annotation of its parameter does not allow."""
+    value = plain(value)
     if key == "detector":
         detectors.check_detector(value)
     elif key == "n_samples":
         check_count(key, value, 2, why="one sample cannot disagree with itself")
     elif get_origin(hint) is Literal:
         check_name(key, value, get_args(hint))
-    elif hint is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise AlodError(f"{key}={value!r}: expected a whole number, at least 1")
+    elif hint is int:
+        check_count(key, value, 1)
     elif hint is float and not (isinstance(value, int | float) and 0 <= value < np.inf):
         raise AlodError(f"{key}={value!r}: expected a number, 0 or more")
     elif hint is bool and not isinstance(value, bool):
         raise AlodError(f"{key}={value!r}: expected True or False")
 
 
-def check_selection(
-    selection: tuple[np.ndarray, np.ndarray], k: int, n_pool: int, name: str
-) -> Selection:
+def check_selection(selection: Any, k: int, n_pool: int, name: str) -> Selection:
     """Refuse an answer that is not k distinct positions of the pool, each with a score.
 
     Parameters
     ----------
-    selection : tuple
-        What a strategy returned.
+    selection : object
+        What a strategy returned: two arrays, tensors or lists.
     k : int
         Images that were wanted.
     n_pool : int
@@ -910,16 +918,20 @@ def check_selection(
     >>> check_selection((np.array([7, 3]), np.array([0.9, 0.4])), 2, 10, "mine").indices
     array([7, 3])
     """
-    indices, scores = (np.asarray(part) for part in selection)
-    if indices.shape != (k,) or scores.shape != (k,) or indices.dtype.kind not in "iu":
-        problem = f"indices {indices.dtype}{indices.shape} and scores {scores.shape}"
+    who = f"strategy {name!r} returned"
+    expected = f"expected {k} distinct integer positions from 0 to {n_pool - 1} and {k} scores"
+    if not isinstance(selection, tuple | list) or len(selection) != 2:
+        raise AlodError(f"{who} {type(selection).__name__}: {expected}; return (indices, scores)")
+    indices, scores = (s.detach().cpu() if isinstance(s, Tensor) else s for s in selection)
+    indices = np.asarray(indices)
+    kind = indices.dtype.kind
+    if indices.shape != (k,) or np.shape(scores) not in ((k,), (k, 1)) or kind not in "iu":
+        problem = f"indices {indices.dtype}{indices.shape} and scores {np.shape(scores)}"
     elif len(np.unique(indices)) < k:
         problem = "an image twice"
     elif indices.min() < 0 or indices.max() >= n_pool:
         problem = f"positions from {indices.min()} to {indices.max()}"
     else:
-        return Selection(indices.astype(np.int64), scores.astype(float))
-    raise AlodError(
-        f"strategy {name!r} returned {problem}: expected {k} distinct integer positions from 0 to "
-        f"{n_pool - 1} and {k} scores"
-    )
+        return Selection(indices.astype(np.int64), detectors.check_scores(scores, k, who))
+    mend = {"b": "; give numpy.flatnonzero(mask)", "f": "; give indices.astype(int)"}.get(kind, "")
+    raise AlodError(f"{who} {problem}: {expected}{mend}")

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from alod import models
 from alod._settled import seeded
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, plain
 
 TRAINING_MODES = ("shrink_perturb", "warm", "scratch")
 AUGMENTATIONS = ("none", "digits", "clothing")
@@ -96,13 +96,18 @@ def check_device(device: str | torch.device) -> tuple[str, str]:
     return kind, number
 
 
-def check_learning_rate(rate: object) -> None:
+def check_learning_rate(rate: object) -> float:
     """Refuse a learning rate that is no number above 0 and up to 1.
 
     Parameters
     ----------
     rate : object
         As given.
+
+    Returns
+    -------
+    float
+        The same number, Python's own.
 
     Raises
     ------
@@ -112,9 +117,12 @@ def check_learning_rate(rate: object) -> None:
     Examples
     --------
     >>> check_learning_rate(3e-3)
+    0.003
     """
-    if not isinstance(rate, int | float) or not 0 < rate <= 1:
+    number = plain(rate)
+    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number <= 1:
         raise AlodError(f"learning_rate={rate!r}: expected a number in (0, 1]")
+    return number
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:

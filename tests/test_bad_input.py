@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import alod
 from alod import AlodError, cli, detectors, initial, models, training
+from alod.errors import check_count
 from alod.experiment import run_experiment
 
 GREY = np.zeros((20, 28, 28), dtype=np.uint8)
@@ -153,3 +155,63 @@ def test_installed_command_refuses_too(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("alod: unknown model 'vgg'")
     assert list(tmp_path.iterdir()) == []
+
+
+NUMBERS = {
+    "NumPy": np.int64,
+    "NumPy, 8 bits": np.uint8,
+    "NumPy, an array without axes": np.array,
+    "pandas": lambda number: pd.Series([number]).max(),
+    "torch": torch.tensor,
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_whole_numbers_are_taken_from_whoever_hands_them_out(kind, tmp_path, mini):
+    whole = NUMBERS[kind]
+    given = {"n_classes": whole(3), "seed": whole(1), "steps": whole(2), "views": whole(0)}
+    images = mini.images[:30]
+    asking = alod.ActiveLearner(images, model="lenet5", **given)
+    plain = alod.ActiveLearner(images, 3, model="lenet5", seed=1, steps=2)
+    np.testing.assert_array_equal(asking.query(whole(4)), plain.query(4))
+    asking.save(tmp_path / "learner.pt")
+    assert alod.ActiveLearner.load(tmp_path / "learner.pt").n_classes == 3
+    folder = tmp_path / "labels"
+    alod.open_run(folder, images, ["a", "b"], seed=whole(3), audit=whole(2), model="lenet5")
+    assert alod.open_run(folder).settings.seed == 3
+
+
+def test_numbers_of_numpy_and_torch_leave_the_hash_of_a_config_alone():
+    plain = alod.ExperimentConfig(
+        seed=3, n_query=7, learning_rate=0.25, strategy_params={"focus": 2.0}
+    )
+    numpys = alod.ExperimentConfig(
+        seed=np.int64(3),
+        n_query=torch.tensor(7),
+        learning_rate=np.float32(0.25),
+        strategy_params={"focus": torch.tensor(2.0)},
+    )
+    assert numpys.hash() == plain.hash()
+
+
+@pytest.mark.parametrize("value", [True, np.True_, torch.tensor(True), 2.0, np.float64(2), "2"])
+def test_what_is_no_whole_number_is_none_of_any_library(value):
+    with pytest.raises(AlodError, match="expected a whole number at least 1"):
+        check_count("steps", value, 1)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, np.array, pd.Index, pd.Series])
+def test_class_names_are_taken_from_any_sequence(kind, tmp_path):
+    data = alod.from_arrays(GREY, np.arange(20) % 2, classes=kind(["cat", "dog"]))
+    run = alod.open_run(tmp_path / "labels", GREY, kind(["cat", "dog"]), model="lenet5")
+    assert data.classes == run.classes == ("cat", "dog")
+    assert {type(name) for name in data.classes + run.classes} == {str}
+
+
+@pytest.mark.parametrize("classes", [{"cat", "dog"}, "catdog", 2, ["cat", 3], np.array([1, 2])])
+def test_what_is_no_sequence_of_names_is_refused(classes, tmp_path):
+    with pytest.raises(AlodError, match="expected a list of names"):
+        alod.from_arrays(GREY, np.arange(20) % 2, classes=classes)
+    with pytest.raises(AlodError, match="expected a list of names"):
+        alod.open_run(tmp_path / "labels", GREY, classes, model="lenet5")
+    assert not (tmp_path / "labels").exists()

@@ -1,13 +1,19 @@
+import random
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyod.models.cblof import CBLOF
 from pyod.models.knn import KNN as PyodKNN  # noqa: N811
 from pyod.models.lof import LOF
 from sklearn.covariance import OAS
+from sklearn.ensemble import IsolationForest
 
-from alod import AlodError, detectors
+from alod import AlodError, detectors, geometry
 
 
 def cloud(seed, n, d=6):
@@ -89,7 +95,8 @@ def test_class_scores_are_those_of_detectors_fitted_class_by_class():
 def test_rare_classes_are_scored_by_nearest_neighbor():
     reference, pool = cloud(0, 30), cloud(1, 15)
     targets = torch.tensor([0] * 20 + [7] * 9 + [9])
-    scores_UC = detectors.class_scores("gmm", reference, targets, pool)
+    with pytest.warns(UserWarning, match="'gmm': a class has fewer than 8 labels; kNN"):
+        scores_UC = detectors.class_scores("gmm", reference, targets, pool)
     expected = detectors.class_scores("knn", reference, targets, pool)
     assert scores_UC.shape == (15, 3)
     np.testing.assert_array_equal(scores_UC, expected)
@@ -120,3 +127,122 @@ def test_copy_of_images_of_two_classes_is_as_ambiguous_as_can_be():
 def test_unknown_parameter_of_a_detector_is_refused():
     with pytest.raises(AlodError, match="it takes"):
         detectors.make("iforest", n_trees=3)
+
+
+def class_of(n, seed=0):
+    """n points of a class as a classifier with dead units and an image given twice makes them."""
+    points = cloud(seed, n, 12).relu()
+    points[:, 6:] = 0
+    points[n // 2] = points[0]
+    return geometry.normalize(points)
+
+
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+@pytest.mark.parametrize("n", [1, 2, 8, 20])
+def test_every_detector_scores_small_classes_or_says_that_knn_does(name, n):
+    copies = class_of(1, seed=1).repeat(n, 1)
+    reference = torch.cat([class_of(n), copies])
+    targets = torch.arange(2).repeat_interleave(n)
+    pool = torch.cat([class_of(9, seed=2), copies[:1]])
+    for ask, references in (
+        (detectors.class_scores, (reference, targets)),
+        (detectors.outlier_scores, (copies,)),
+    ):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            scores = ask(name, *references, pool)
+        assert np.isfinite(scores).all()
+        said = [str(w.message) for w in told if "kNN takes its place" in str(w.message)]
+        assert len(said) <= 1
+        if said:
+            assert repr(name) in said[0]
+            assert "\n" not in said[0]
+            np.testing.assert_array_equal(scores, ask("knn", *references, pool))
+
+
+def test_one_class_that_a_detector_cannot_fit_turns_all_to_knn():
+    copies = torch.ones(20, 6)
+    reference, targets = torch.cat([cloud(0, 40), copies]), torch.tensor([0] * 40 + [1] * 20)
+    pool = cloud(1, 15)
+    detectors.outlier_scores("cblof", cloud(0, 40), pool)  # which it can
+    for cblof in ("cblof", CBLOF()):
+        with pytest.warns(UserWarning, match="kNN takes its place"):
+            scores_UC = detectors.class_scores(cblof, reference, targets, pool)
+        expected = detectors.class_scores("knn", reference, targets, pool)
+        np.testing.assert_array_equal(scores_UC, expected)
+
+
+@pytest.mark.parametrize("n", [8, 9, 31, 32, 33])
+def test_the_autoencoder_learns_from_less_than_one_of_its_batches(n, recwarn):
+    pool = torch.cat([cloud(1, 20), torch.full((1, 6), 8.0)])
+    scores = detectors.outlier_scores("autoencoder", cloud(0, n), pool)
+    assert scores.argmax() == 20
+    assert not [w for w in recwarn if "kNN" in str(w.message)]
+
+
+class Own:
+    """A detector of a user's, which answers as it is told."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def fit(self, X):
+        return self
+
+    def decision_function(self, X):
+        return self.answer(X)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda X: list(range(len(X))),
+        lambda X: np.arange(len(X))[:, None],
+        lambda X: torch.arange(len(X)).bfloat16().requires_grad_(),
+        lambda X: pd.Series(range(len(X))),
+        lambda X: pd.DataFrame({"score": range(len(X))}),
+    ],
+)
+def test_scores_are_taken_in_every_clear_form(answer):
+    scores = detectors.outlier_scores(Own(answer), cloud(0, 9), cloud(1, 5))
+    assert scores.dtype == np.float64
+    assert scores.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (lambda X: np.full(len(X), np.nan), "for 5 of 5 images"),
+        (lambda X: [0, 1, np.inf, 3, 4], "for 1 of 5 images"),
+        (lambda X: np.zeros(4), r"of shape \(4,\)"),
+        (lambda X: np.zeros((5, 2)), r"of shape \(5, 2\)"),
+        (lambda X: None, "NoneType"),
+        (lambda X: ["a"] * 5, "no array of numbers"),
+        (lambda X: {"scores": 1}, "dict"),
+        (lambda X: [[1, 2], [3], [4], [5], [6]], "no array of numbers"),
+    ],
+)
+def test_scores_that_are_none_are_refused_by_the_name_of_their_detector(answer, problem):
+    reference, targets = cloud(0, 20), torch.arange(20) % 2
+    for ask, references in (
+        (detectors.class_scores, (reference, targets)),
+        (detectors.outlier_scores, (reference,)),
+    ):
+        with pytest.raises(AlodError, match=f"detector 'Own' returned .*{problem}"):
+            ask(Own(answer), *references, cloud(1, 5))
+
+
+def test_an_error_in_a_detector_of_ones_own_is_shown():
+    with pytest.raises(ZeroDivisionError):
+        detectors.outlier_scores(Own(lambda X: 1 / 0), cloud(0, 9), cloud(1, 5))
+
+
+def test_detectors_that_score_outliers_low_are_refused():
+    with pytest.raises(AlodError, match="score outliers low"):
+        detectors.outlier_scores(IsolationForest(), cloud(0, 9), cloud(1, 5))
+
+
+def test_the_autoencoder_leaves_pythons_own_generator_alone():
+    state = random.getstate()
+    detectors.outlier_scores("autoencoder", cloud(0, 9), cloud(1, 5))
+    assert random.getstate() == state

@@ -567,3 +567,29 @@ def test_sixteen_bits_are_predicted_as_in_the_pool(tmp_path, rng):
     assert np.array_equal(loaded.predict(images), learner.predict(images))
     with pytest.raises(AlodError, match="16 bits"):
         alod.ActiveLearner.load(tmp_path / "learner").predict(images)
+
+
+class Runaway(nn.Module):
+    """Embeddings that overflow as soon as anything is learned."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside, self.head = nn.Linear(784, 8), nn.Linear(8, 10)
+
+    def forward(self, images):
+        embedding = torch.exp(200 * self.inside(255 * images.flatten(1)))
+        return embedding, self.head(embedding)
+
+
+@pytest.mark.parametrize("strategy", ["outlier", "margin", "kcenter", "badge"])
+def test_training_that_ran_away_asks_for_nothing(mini, strategy):
+    images = mini.images[:60]
+    learner = alod.ActiveLearner(
+        images, 10, Runaway(), strategy, steps=20, learning_rate=1.0, device="cpu"
+    )
+    learner.teach(np.arange(30), mini.targets[:30].numpy(), unasked=True)
+    learner.fit()
+    for ask in (lambda: learner.query(5), lambda: learner.inliers(0.5)):
+        with pytest.raises(AlodError, match=r"of 30 images .* training ran away.*learning_rate"):
+            ask()
+    assert len(learner.waiting) == 0

@@ -8,7 +8,7 @@ import torch
 
 import alod
 from alod import AlodError, evaluation
-from alod.projection import project, recorded, trustworthiness
+from alod.projection import METHODS, project, recorded, trustworthiness
 
 RESULTS = Path(__file__).parents[1] / "book" / "results"
 
@@ -83,6 +83,25 @@ def test_length_of_an_embedding_does_not_matter(blobs):
 
 def test_five_points_are_enough():
     assert np.isfinite(project(np.eye(5), "tsne")).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros((9, 3)),
+        np.full((5, 4), 0.3),
+        np.vstack([np.zeros((8, 3)), np.ones((1, 3))]),
+        np.vstack([np.zeros((8, 3)), np.full((1, 3), 1e-30)]),
+        np.outer([1, 1, 1, 1, -1], np.ones(2)),
+        np.tile(np.random.default_rng(0).normal(size=(2, 4)), (6, 1)),
+        np.ones((20, 4)) + 1e-7 * np.random.default_rng(0).normal(size=(20, 4)),
+    ],
+)
+def test_repeated_points_have_a_place_on_the_map(method, points):
+    coordinates = project(points, method)
+    assert coordinates.shape == (len(points), 2)
+    assert np.isfinite(coordinates).all()
 
 
 def test_cache_returns_what_it_kept_and_tells_inputs_apart(blobs, tmp_path, monkeypatch):

@@ -394,11 +394,64 @@ def test_strategy_parameters_are_checked_by_name_and_value():
         (np.array([0]), np.zeros(1)),
         (np.array([0.0, 1.0]), np.zeros(2)),
         (np.array([0, 1]), np.zeros(3)),
+        (np.array([True, True] + [False] * 7), np.zeros(9)),
+        (["0", "1"], np.zeros(2)),
+        (np.array([0, 1]), None),
+        (np.array([0, 1]), np.zeros(2), 1),
+        np.array([0, 1]),
+        {"indices": np.array([0, 1])},
+        None,
     ],
 )
 def test_broken_post_conditions_are_refused(answer):
     with pytest.raises(AlodError, match="expected 2 distinct integer positions from 0 to 8"):
         strategies.check_selection(answer, 2, 9, "mine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "mend"),
+    [
+        ((np.arange(9) < 2, np.zeros(9)), "numpy.flatnonzero"),
+        ((np.array([0.0, 1.0]), np.zeros(2)), "astype"),
+        (np.array([0, 1]), "return .indices, scores"),
+        ((np.array([0, 1]), np.array([1.0, np.nan])), "for 1 of 2 images: expected 2 scores, fin"),
+        ((np.array([0, 1]), np.array(["a", "b"])), "expected 2 scores, finite"),
+    ],
+)
+def test_a_refused_answer_is_told_how_to_mend_it(answer, mend):
+    with pytest.raises(AlodError, match=f"strategy 'mine' returned .*{mend}"):
+        strategies.check_selection(answer, 2, 9, "mine")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ([3, 0], [0.5, 0.25]),
+        (torch.tensor([3, 0]), torch.tensor([0.5, 0.25], requires_grad=True)),
+        (np.array([3, 0], dtype=np.uint8), np.array([[0.5], [0.25]], dtype=np.float32)),
+    ],
+)
+def test_answers_are_taken_in_every_clear_form(answer):
+    indices, scores = strategies.check_selection(answer, 2, 9, "mine")
+    assert (indices.dtype, scores.dtype) == (np.int64, np.float64)
+    assert (indices.tolist(), scores.tolist()) == ([3, 0], [0.5, 0.25])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("field", ["pool_embeddings", "pool_logits", "labeled_embeddings"])
+def test_a_view_of_a_classifier_that_ran_away_is_refused(bad, field):
+    view, _ = make_view()
+    rows = getattr(view, field).clone()
+    rows[[2, 5], 1] = bad
+    with pytest.raises(AlodError, match=f"2 of {len(rows)} images .*lower learning_rate"):
+        replace(view, **{field: rows})
+
+
+def test_dropout_samples_that_ran_away_are_refused(rng):
+    view, _ = make_view()
+    view = replace(view, mc_logits=lambda n: torch.full((n, 80, 4), np.nan))
+    with pytest.raises(AlodError, match="80 of 80 images"):
+        strategies.bald(view, 3, rng)
 
 
 def test_a_view_without_dropout_says_so(rng):
