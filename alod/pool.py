@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from alod.data import IMAGE_SUFFIXES, from_arrays, read_square
 from alod.errors import AlodError
-from alod.files import refusing, write_atomically
+from alod.files import refusing, sync, write_atomically
 
 Stamp = tuple[int, int]
 """What tells that an image has changed, bytes and time of its file or bytes and checksum."""
@@ -284,7 +284,7 @@ def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]
                     file.write(np.ascontiguousarray(row).data)
                     n_read += 1
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         if grey and shape[0] == 3 and n_read:
             shape = (1, *shape[1:])
             _keep_first_channel(temporary, (n_read, 3, *shape[1:]))
@@ -302,7 +302,7 @@ def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
         for start in range(0, len(colors), 1024):
             file.write(np.ascontiguousarray(colors[start : start + 1024, :1]).data)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     thin.replace(path)
 
 
