@@ -249,7 +249,7 @@ function render({ model, el }) {
       delete sent[state.undone];
       here = state.undone;
     }
-    show();
+    onAnswers();
     showSide();
   }
 

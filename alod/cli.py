@@ -1,7 +1,9 @@
 """The command line: ``alod run``, ``sweep``, ``query``, ``teach``, ``book`` and the rest."""
 
 import inspect
+import io
 import json
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import typer
 from alod.errors import AlodError
 from alod.exchange import ANSWERS
 from alod.experiment import ExperimentConfig, run_experiment
-from alod.files import refusing, write_atomically
+from alod.files import UNWRITABLE, write_atomically
 from alod.sweep import find_runs, load_configs, record, run_sweep, summarize
 
 if TYPE_CHECKING:
@@ -215,7 +217,7 @@ def query(
         f"{path}: {k} images of {opened.root or 'the array'} to be labeled in the column 'label':"
     )
     print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
-    print(f"then: alod teach --run {run} {path}")
+    print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
 
 
 @app.command()
@@ -259,12 +261,11 @@ def review(
     found = opened.suspects(n)
     _write_table(out, found)
     print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
-    print(f"  alod teach --run {run} {out}")
+    print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
 
 
 def _write_table(out: Path, table: "DataFrame") -> None:
-    with refusing(out, "give a file in a folder that exists and can be written"):
-        write_atomically(out, table.to_csv(index=False))
+    write_atomically(out, table.to_csv(index=False), UNWRITABLE)
 
 
 def _open_run(folder: Path, device: str, **given: Any) -> "LabelingRun":
@@ -343,6 +344,10 @@ def _join_pairs(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input is one line and exit code 2, Ctrl-C is 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console or pipe that cannot print a name is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["book", "run"]:
         given = _join_pairs(given)
@@ -351,7 +356,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         # Typer's own refusals know their message; its class has moved between releases.
         typer_message = getattr(error, "format_message", None)
-        if typer_message is None and not isinstance(error, AlodError):
+        if typer_message is None and not isinstance(error, AlodError | OSError):
             raise
         message = typer_message() if typer_message else str(error)
         if message:  # none where Typer has printed the help already

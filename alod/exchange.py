@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from alod.errors import AlodError, check_names
-from alod.files import refusing, write_atomically
+from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.names import is_class_name, nfc
 
 FOREIGN_WORD = "not one of these"
@@ -82,8 +82,7 @@ def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) ->
     table.writerow(("file", "label", "suggestion"))
     for file, suggestion in zip(files, suggestions, strict=True):
         table.writerow((file, "", suggestion))
-    with refusing(path, "give a file in a folder that exists and can be written"):
-        write_atomically(path, text.getvalue())
+    write_atomically(path, text.getvalue(), UNWRITABLE)
 
 
 def read_answers(

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
@@ -22,7 +21,7 @@ from alod.data import DATASETS, Dataset, fingerprint, load_dataset
 from alod.detectors import class_scores, contrast
 from alod.errors import AlodError, check_count, check_name, plain
 from alod.evaluation import calibration_error
-from alod.files import write_atomically
+from alod.files import lock_run, refusing, write_atomically
 from alod.geometry import normalize
 from alod.learner import ActiveLearner
 from alod.monitoring import agreement
@@ -354,7 +353,8 @@ def run_experiment(
     AlodError
         If `out` lies under a file, holds another config or a run on other data, there are fewer
         images than labels to buy, the device is not here, or the data cannot be had; before
-        anything is computed or written.
+        anything is computed or written. If the disk refuses, which may be later: with space or
+        access again, the run goes on.
 
     Examples
     --------
@@ -366,8 +366,11 @@ def run_experiment(
     [20, 30]
     """
     folder = Path(out)
-    _check_folder(folder, config)
-    if is_finished(folder):
+    mend = "choose a folder that can be read and written"
+    with refusing(folder, mend):
+        _check_folder(folder, config)
+        finished = is_finished(folder)
+    if finished:
         run = load_run(folder)
         if data is not None:
             _check_same_data(folder, run.provenance.get("data"), _checksum(data))
@@ -376,8 +379,9 @@ def run_experiment(
     data = check_data(config, data)
     checksum = _checksum(data)
     data = _check_size(config, stress.make(data, config.pool, config.seed))
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with refusing(folder, mend):
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock_run(folder):
         # Another process may have begun another run here, or finished this one, meanwhile.
         _check_folder(folder, config)
         if not is_finished(folder):

@@ -1,15 +1,26 @@
 """Files appear whole or not at all, and what the disk refuses is told in one line."""
 
+import errno
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from alod.errors import AlodError
 
+UNWRITABLE = "give a file in a folder that exists and can be written"
+# What mounts answer that lack a call: network shares, containers, archives.
+_LACKING = {errno.EINVAL, errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+
+def write_atomically(
+    path: Path, content: str | bytes, mend: str = "free space or access, then do it again"
+) -> None:
     """Write a file so that a reader, or a kill at any moment, sees the old or the new, never half.
 
     Parameters
@@ -18,21 +29,100 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         Where; its folder must exist.
     content : str or bytes
         Text is written as UTF-8.
+    mend : str
+        What to do if the disk refuses.
+
+    Raises
+    ------
+    AlodError
+        If the disk refuses; the old file is as it was.
     """
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    with refusing(path, mend):
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except OSError as error:
+            error.filename = None  # that name says nothing to a reader
+            raise
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                sync(file.fileno())
+            # mkstemp makes files private; a result is as readable as any file its owner writes.
+            with suppress(OSError):
+                temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def sync(handle: int) -> None:
+    """Wait until a file is on the disk, where the mount can tell.
+
+    Parameters
+    ----------
+    handle : int
+        Of an open file or folder.
+    """
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; a result is as readable as any file its owner writes.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+
+
+@contextmanager
+def lock_run(path: Path, patience: float = -1) -> Iterator[None]:
+    """Let one process at a time write to a run folder; a killed one lets go.
+
+    On a mount without locks it goes on without, and says so once.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder, which is there.
+    patience : float
+        Seconds to wait for another process; as long as it takes if negative.
+
+    Raises
+    ------
+    AlodError
+        If the folder cannot be written, or another process does not let go.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> with lock_run(Path(".")):
+    ...     pass
+    """
+    lock = FileLock(path / ".lock", timeout=patience)
+    with refusing(path, "give a folder that can be written"):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise AlodError(
+                f"{path}: another process has been writing to this run for {patience} s; wait for "
+                "it, or end it, and try again"
+            ) from None
+        except (OSError, NotImplementedError) as error:  # the latter by older filelock
+            if getattr(error, "errno", errno.ENOSYS) not in _LACKING:
+                raise
+            _say_unlocked(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@cache
+def _say_unlocked(path: Path) -> None:
+    warnings.warn(
+        f"{path}: lies on a mount without locks; let one process at a time write to it",
+        stacklevel=2,
+    )
 
 
 @contextmanager

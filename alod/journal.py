@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from alod.errors import AlodError
-from alod.files import refusing
+from alod.files import refusing, sync
 
 HEADER = "time,file,answer\n"
 
@@ -114,7 +114,7 @@ class Journal:
             written = 0
             while written < len(data):
                 written += os.write(handle, data[written:])
-            os.fsync(handle)
+            sync(handle)
         except BaseException:
             # Refused means not taken: half a row must not be found later.
             os.ftruncate(handle, self._offset)

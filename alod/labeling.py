@@ -1,6 +1,7 @@
 """A run labeled by people: a learner whose every answer is on disk before the call returns."""
 
 import io
+import shlex
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from alod import monitoring, strategies
@@ -26,7 +26,7 @@ from alod.exchange import (
     read_answers,
     write_batch,
 )
-from alod.files import refusing, write_atomically
+from alod.files import UNWRITABLE, lock_run, refusing, write_atomically
 from alod.imagefiles import open_upright
 from alod.journal import Journal
 from alod.learner import FOREIGN, SKIPPED, UNCLEAR, UNLABELED, ActiveLearner
@@ -212,8 +212,7 @@ class LabelingRun(ActiveLearner):
         AlodError
             If `k` is out of range, or ``batch.csv`` holds answers not taught yet.
         """
-        with self._locked():
-            self._sync()
+        self.refresh()
         self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
         k = check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
@@ -252,6 +251,11 @@ class LabelingRun(ActiveLearner):
         with self._locked():
             self._sync()
             super().undo(indices)
+
+    def refresh(self) -> None:
+        """Take in the answers that another process has written, as every call does."""
+        with self._locked():
+            self._sync()
 
     def teach_file(self, path: str | Path) -> dict[str, int]:
         """Take the answers in a CSV file with the columns ``file`` and ``label``.
@@ -322,7 +326,7 @@ class LabelingRun(ActiveLearner):
             If it holds such answers, or is no table, so that nobody knows what it holds.
         """
         path = Path(path)
-        with refusing(path, "give a file in a folder that exists and can be written"):
+        with refusing(path, UNWRITABLE):
             if not path.exists() or not path.stat().st_size:
                 return
         # The journal, not what holds now: an answer that was corrected since was taught, too.
@@ -335,15 +339,15 @@ class LabelingRun(ActiveLearner):
             raise AlodError(f"{error}; {mend}") from None
         lost = given.items() - told
         if lost:
+            command = shlex.join(["alod", "teach", "--run", str(self.folder), str(path)])
             raise AlodError(
                 f"{path}: answers not taught yet: {len(lost)}, and a new batch would replace them; "
-                f"alod teach --run {self.folder} {path} first, or move it away"
+                f"{command} first, or move it away"
             )
 
     def fit(self) -> None:
         """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it."""
-        with self._locked():
-            self._sync()
+        self.refresh()
         before = monitoring.predictions(self) if self._fitted else None
         super().fit()
         self._learned = self._checksum()
@@ -351,12 +355,12 @@ class LabelingRun(ActiveLearner):
         content = io.BytesIO()
         torch.save({"model": self.state_dict()["model"], "learned": self._learned}, content)
         mend = "the labels are safe, but not what was learned from them: free space, fit again"
-        with self._locked(), refusing(self.folder, mend):
+        with self._locked():
             # As it is on disk now: others may have learned since this process read it.
             rows = [*_read_history(self.folder / "history.csv").to_dict("records"), row]
             self.history = pd.DataFrame(rows, columns=list(monitoring.HISTORY), dtype=float)
-            write_atomically(self.folder / "checkpoint.pt", content.getvalue())
-            write_atomically(self.folder / "history.csv", self.history.to_csv(index=False))
+            write_atomically(self.folder / "checkpoint.pt", content.getvalue(), mend)
+            write_atomically(self.folder / "history.csv", self.history.to_csv(index=False), mend)
 
     @classmethod
     def load(cls, *_: Any, **__: Any) -> ActiveLearner:
@@ -488,7 +492,7 @@ class LabelingRun(ActiveLearner):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with lock_run(self.folder):
+        with lock_run(self.folder, PATIENCE):
             yield
 
     def restore(self) -> None:
@@ -536,41 +540,6 @@ class LabelingRun(ActiveLearner):
         told = np.flatnonzero((codes != UNLABELED) & (self.answers == UNLABELED))
         if len(told):
             self._take(told, codes[told])
-
-
-@contextmanager
-def lock_run(path: Path) -> Iterator[None]:
-    """Let one process at a time write to a run folder; a killed one lets go.
-
-    Parameters
-    ----------
-    path : Path
-        The run folder, which is there.
-
-    Raises
-    ------
-    AlodError
-        If the folder cannot be written, or another process does not let go.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> with lock_run(Path(".")):
-    ...     pass
-    """
-    with refusing(path, "give a folder that can be written"):
-        lock = FileLock(path / ".lock", timeout=PATIENCE)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise AlodError(
-                f"{path}: another process has been writing to this run for {PATIENCE} s; wait for "
-                "it, or end it, and try again"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _read_history(path: Path) -> pd.DataFrame:

@@ -37,7 +37,8 @@ def label(
     -------
     LabelWidget
         It shows itself as a cell's last line. Scripts drive it with its methods ``answer``,
-        ``undo`` and ``learn``.
+        ``undo`` and ``learn``. Asked again for the same learner, it is the same grid: two cells
+        show the same images and answers.
 
     Raises
     ------
@@ -61,9 +62,9 @@ def label(
         raise AlodError(f"classes={list(names)!r}: expected those of the learner, {expected}")
     check_count("k", k, 1, 1000)
     try:
-        from alod.widget import LabelWidget
+        from alod.widget import grid
     except ImportError as error:
         raise AlodError(
             f"label() needs {error.name or 'anywidget'}: pip install 'alod[label]'"
         ) from None
-    return LabelWidget(learner, names, k)
+    return grid(learner, names, k)

@@ -16,9 +16,9 @@ from torch import nn
 from alod import strategies
 from alod.errors import AlodError, check_count, check_name, plain
 from alod.exchange import check_classes
-from alod.files import refusing, write_atomically
+from alod.files import lock_run, refusing, write_atomically
 from alod.imagefiles import darkness, is_passed_over, left_out, parts_of
-from alod.labeling import LabelingRun, Settings, lock_run
+from alod.labeling import PATIENCE, LabelingRun, Settings
 from alod.learner import ActiveLearner
 from alod.models import MODELS
 from alod.names import nfc, spellings
@@ -117,7 +117,7 @@ def _make_or_reopen(
     with refusing(path, "give a folder that can be written"):
         path.mkdir(parents=True, exist_ok=True)
     try:
-        with lock_run(path):
+        with lock_run(path, PATIENCE):
             _sweep_leftovers(path)
             run = _open(path, images, given, model, strategy, device)
     except Exception:
@@ -178,8 +178,8 @@ def _open(
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": _plain(asdict(settings))}
     if content != stored:
-        with refusing(path, "free space or access, then open the run again"):
-            write_atomically(path / "run.json", json.dumps(content, indent=1) + "\n")
+        mend = "free space or access, then open the run again"
+        write_atomically(path / "run.json", json.dumps(content, indent=1) + "\n", mend)
     return run
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from alod.data import from_arrays, span_of
 from alod.errors import AlodError
-from alod.files import refusing, write_atomically
+from alod.files import refusing, sync, write_atomically
 from alod.imagefiles import (
     Span,
     Stamp,
@@ -311,7 +311,7 @@ def _write_rows(
                 file.write(np.ascontiguousarray(row).data)
                 n_read += 1
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     return grey, n_read
 
 
@@ -322,7 +322,7 @@ def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
         for start in range(0, len(colors), 1024):
             file.write(np.ascontiguousarray(colors[start : start + 1024, :1]).data)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     thin.replace(path)
 
 

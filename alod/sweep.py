@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from itertools import product
@@ -28,7 +28,7 @@ from alod.experiment import (
     load_run,
     run_experiment,
 )
-from alod.files import write_atomically
+from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.training import resolve_device
 
 FIELDS = [f.name for f in fields(ExperimentConfig)]
@@ -264,10 +264,8 @@ def run_sweep(
             resolve_device(config.device)
     client = None if dask is None else _connect(dask)
     with nullcontext() if client is None else client:
-        try:
+        with refusing(out, "choose another folder"):
             out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AlodError(f"out={str(out)!r}: {error.strerror}; choose another folder") from None
         if client is None:
             backend = {"backend": "loky", "n_jobs": jobs}
         else:
@@ -284,7 +282,8 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
     """Finish all runs that can be finished; return why the others cannot."""
     left = {folder: config for folder, config in runs.items() if not is_finished(folder)}
     for folder in runs:
-        _tries(folder).unlink(missing_ok=True)
+        with suppress(OSError):  # finished runs can be read from a disk that cannot be written
+            _tries(folder).unlink()
     failed: dict[Path, str] = {}
     deaths_idle = 0
     done = len(runs) - len(left)
@@ -323,7 +322,8 @@ def _attempt(config: ExperimentConfig, folder: Path) -> tuple[Path, str | None]:
     if _n_tries(folder) >= TRIES:
         # joblib 1.6 waits for ever for a task that Dask has given up; so it never comes to that.
         return folder, f"its process died {TRIES} times, perhaps out of memory; try fewer at a time"
-    with _tries(folder).open("ab") as file:
+    mark = _tries(folder)
+    with refusing(mark, "free space or access, then sweep again"), mark.open("ab") as file:
         file.write(b".")
     try:
         run_experiment(config, folder, data=_dataset(config.dataset), on_round=lambda row: None)
@@ -331,7 +331,7 @@ def _attempt(config: ExperimentConfig, folder: Path) -> tuple[Path, str | None]:
         kind = "" if isinstance(error, AlodError) else f"{type(error).__name__}: "
         return folder, kind + _one_line(error)
     finally:
-        _tries(folder).unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
     return folder, None
 
 
@@ -607,12 +607,10 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
         "wall_seconds": round(origin["wall_seconds"], 2),
         "time": origin["time"],
     }
-    try:
+    with refusing(path, UNWRITABLE):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, table.to_csv(index=False))
-        write_atomically(path.with_suffix(".json"), json.dumps(origin, indent=1) + "\n")
-    except OSError as error:
-        raise AlodError(f"{path}: {error.strerror}; choose another place") from None
+    write_atomically(path, table.to_csv(index=False), UNWRITABLE)
+    write_atomically(path.with_suffix(".json"), json.dumps(origin, indent=1) + "\n", UNWRITABLE)
     return table
 
 

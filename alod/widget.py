@@ -1,9 +1,11 @@
 """The labeling widget: a grid of images, one key for each answer. Needs anywidget."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anywidget
 import numpy as np
@@ -13,7 +15,7 @@ import traitlets
 from alod import monitoring
 from alod.errors import AlodError
 from alod.exchange import FOREIGN_WORD, SKIP_WORD, UNCLEAR_WORD
-from alod.labeling import LabelingRun
+from alod.labeling import WORDS, LabelingRun
 from alod.learner import FOREIGN, UNLABELED, ActiveLearner
 from alod.pool import as_png
 
@@ -59,6 +61,21 @@ class LabelWidget(anywidget.AnyWidget):
         self.on_msg(self._receive)
         self._next_batch()
 
+    def reopen(self, k: int) -> None:
+        """Go on in a cell that is run again: with what is open, else with the next batch.
+
+        Parameters
+        ----------
+        k : int
+            Images in the batches to come.
+        """
+        self.k = k
+        self._refresh()
+        if None in self.answers:
+            self._show("")
+        else:
+            self._next_batch()
+
     def answer(self, position: int, answer: str) -> None:
         """Answer one image.
 
@@ -77,9 +94,15 @@ class LabelWidget(anywidget.AnyWidget):
         """
         if not 0 <= position < len(self.batch):
             raise AlodError(f"position {position}: expected 0 to {len(self.batch) - 1}")
+        if position in self._refresh():
+            now = self.answers[position] or "without an answer"
+            raise AlodError(
+                f"{self.tiles[position]['name']}: is {now} since, by another cell or program; look "
+                "at it, then answer again"
+            )
         self._tell(position, answer)
         self._done.append((position, self.answers[position]))
-        self._set(position, answer)
+        self.answers = self._known()
         self._show("")
 
     def _tell(self, position: int, answer: str) -> None:
@@ -96,11 +119,24 @@ class LabelWidget(anywidget.AnyWidget):
             known = ", ".join([*self.classes, FOREIGN_WORD, UNCLEAR_WORD, SKIP_WORD])
             raise AlodError(f"answer {answer!r}: expected one of {known}")
 
-    def _set(self, position: int, answer: str | None) -> None:
-        self.answers = [*self.answers[:position], answer, *self.answers[position + 1 :]]
+    def _known(self) -> list[str | None]:
+        """Return the answers that the learner has of the batch."""
+        codes = self.learner.answers[self.batch].tolist()
+        return [self.classes[c] if c >= 0 else None if c == UNLABELED else WORDS[c] for c in codes]
+
+    def _refresh(self) -> set[int]:
+        """Show what was answered elsewhere, which no undo here takes back; return where."""
+        if isinstance(self.learner, LabelingRun):
+            self.learner.refresh()
+        known = self._known()
+        changed = {i for i, answer in enumerate(self.answers) if answer != known[i]}
+        self._done = [done for done in self._done if done[0] not in changed]
+        self.answers = known
+        return changed
 
     def undo(self) -> None:
         """Take the last answer of this batch back."""
+        self._refresh()
         if not self._done:
             self._show("Nothing to undo in this batch.")
             return
@@ -110,17 +146,18 @@ class LabelWidget(anywidget.AnyWidget):
         else:
             self._tell(position, before)
         self._done.pop()
-        self._set(position, before)
+        self.answers = self._known()
         self._show("The last answer is taken back.", undone=position)
 
     def learn(self) -> None:
         """Learn from all answers, then show the next batch."""
+        self._refresh()
         if not len(self.learner.labeled):
             self._show("No image has a class yet: label some first.")
             return
-        self._show(f"Learning from {len(self.learner.labeled)} labels …", busy=True)
-        self._fit()
-        self._next_batch(anew=True)
+        with self._busy(f"Learning from {len(self.learner.labeled)} labels …"):
+            self._fit()
+            self._next_batch(anew=True)
 
     def review(self, n: int = 20) -> None:
         """Show the labels that look wrong, to be confirmed or corrected.
@@ -130,17 +167,18 @@ class LabelWidget(anywidget.AnyWidget):
         n : int
             Images to show at most.
         """
-        self._show("Looking for labels that look wrong …", busy=True)
-        found = monitoring.suspected_errors(self.learner, n)
-        if found.empty:
-            self._show("No label looks wrong.")
-            return
-        self._reviewing = True
-        self._show_batch(np.array(found["index"]), [self.classes[c] for c in found["looks_like"]])
-        self.answers = [self.classes[c] for c in found["label"]]
-        self._show(
-            f"{len(found)} labels to check: correct those that are wrong, the rest may stay."
-        )
+        with self._busy("Looking for labels that look wrong …"):
+            found = monitoring.suspected_errors(self.learner, n)
+            if found.empty:
+                self._show("No label looks wrong.")
+                return
+            self._reviewing = True
+            self._show_batch(
+                np.array(found["index"]), [self.classes[c] for c in found["looks_like"]]
+            )
+            self._show(
+                f"{len(found)} labels to check: correct those that are wrong, the rest may stay."
+            )
 
     def _fit(self) -> None:
         before = monitoring.predictions(self.learner) if self.learner.fitted else None
@@ -185,7 +223,7 @@ class LabelWidget(anywidget.AnyWidget):
             }
             for i, suggestion, p in zip(batch.tolist(), suggestions, sure, strict=True)
         ]
-        self.answers = [None] * len(batch)
+        self.answers = self._known()
 
     def _png(self, index: int) -> bytes:
         if isinstance(self.learner, LabelingRun):
@@ -233,8 +271,44 @@ class LabelWidget(anywidget.AnyWidget):
                 self.answer(int(content["position"]), str(content["answer"]))
             elif kind in ("undo", "learn", "review"):
                 getattr(self, kind)()
-        except (AlodError, KeyError, TypeError, ValueError) as error:
-            self._show(str(error), error=True)
+        except Exception as error:
+            self._show_error(error)
+
+    @contextmanager
+    def _busy(self, message: str) -> Iterator[None]:
+        """Let the page wait, but not beyond an error or an interruption."""
+        self._show(message, busy=True)
+        try:
+            yield
+        except BaseException as error:
+            self._show_error(error)
+            raise
+
+    def _show_error(self, error: BaseException) -> None:
+        """Tell the page, and compute nothing for it: that might fail again."""
+        kind = "" if isinstance(error, AlodError) else type(error).__name__
+        message = ": ".join(filter(None, (kind, " ".join(str(error).split()))))
+        tick = self.state.get("tick", 0) + 1
+        self.state |= {"message": message, "error": True, "busy": False, "tick": tick}
+
+
+_grids: "WeakValueDictionary[int, LabelWidget]" = WeakValueDictionary()  # by the learner's id
+
+
+def grid(learner: ActiveLearner, classes: Sequence[str], k: int) -> LabelWidget:
+    """Return the grid of a learner: a cell that is run again shows the same one.
+
+    Parameters
+    ----------
+    learner, classes, k
+        As :class:`LabelWidget` takes them.
+    """
+    there = _grids.get(id(learner))
+    if there is not None and there.comm is not None and there.classes == list(classes):
+        there.reopen(k)
+        return there
+    _grids[id(learner)] = made = LabelWidget(learner, classes, k)
+    return made
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,10 @@
+import io
+import shlex
+from pathlib import Path
+
 import pandas as pd
+import pytest
+from PIL import Image
 
 from alod import cli
 from alod.experiment import ExperimentConfig, load_run
@@ -46,3 +52,41 @@ def test_history_is_plain_csv(tmp_path):
     out = tmp_path / "run"
     cli.main(f"run --model lenet5 --n-initial 10 --rounds 0 --steps 1 --out {out}".split())
     assert pd.read_csv(out / "history.csv")["n_labeled"].tolist() == [10]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_names_that_the_console_cannot_print_stop_nothing(encoding, tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    for i in range(8):
+        Image.new("L", (24, 24), 30 * i).save(tmp_path / "photos" / f"写真{i}.png")
+    console = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(console, encoding, write_through=True))
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(console, encoding, write_through=True))
+    run, images = str(tmp_path / "run"), str(tmp_path / "photos")
+    new = ["--images", images, "--classes", "猫,犬", "--model", "lenet5", "--device", "cpu"]
+    cli.main(["query", "--run", run, "-k", "4", *new])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["query", "--run", run, "--classes", "猫,鳥"])
+    assert stop.value.code == 2
+    assert console.getvalue().count(b"\\u732b") == 3
+    assert "写真" in (tmp_path / "run" / "batch.csv").read_text(encoding="utf-8")
+
+
+def test_the_printed_command_can_be_pasted(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my photos").mkdir()
+    for i in range(8):
+        Image.new("L", (24, 24), 30 * i).save(f"my photos/{i}.png")
+    arguments = ["--model", "lenet5", "--steps", "1", "--device", "cpu", "-k", "4"]
+    new = ["--images", "my photos", "--classes", "cat,dog"]
+    cli.main(["query", "--run", "Ann's run", *new, *arguments])
+    printed = capsys.readouterr().out.partition("then: ")[2]
+    batch = Path("Ann's run", "batch.csv")
+    batch.write_text(batch.read_text().replace(",,", ",cat,"))
+    with pytest.raises(SystemExit):
+        cli.main(["query", "--run", "Ann's run", *arguments[-2:]])
+    refused = capsys.readouterr().err
+    assert shlex.join(shlex.split(printed)) in refused
+    assert shlex.split(printed)[0] == "alod"
+    cli.main(shlex.split(printed)[1:])
+    assert "4 new" in capsys.readouterr().out

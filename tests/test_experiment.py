@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -349,3 +350,35 @@ def test_one_class_is_refused_before_anything_is_made(mini, tmp_path):
     with pytest.raises(AlodError, match="two or more"):
         alod.run_experiment(TINY, tmp_path / "run", data=data)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on(tmp_path, mini, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    whole = alod.run_experiment(TINY, tmp_path / "whole", data=mini).history
+    for rounds in range(2):
+        with monkeypatch.context() as disk, pytest.raises(AlodError, match="no space left") as told:
+
+            def fill(row, disk=disk, rounds=rounds):
+                if row["round"] == rounds:
+                    disk.setattr(os, "fsync", full)
+
+            alod.run_experiment(TINY, tmp_path / "run", data=mini, on_round=fill)
+        assert "\n" not in str(told.value)
+        assert str(tmp_path / "run") in str(told.value)
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+    assert run.history["test_accuracy"].equals(whole["test_accuracy"])
+
+
+def test_a_finished_run_can_be_read_where_nothing_can_be_written(tmp_path, mini, monkeypatch):
+    run = alod.run_experiment(TINY, tmp_path / "run", data=mini)
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for call in ("mkdir", "unlink", "replace", "open"):
+        monkeypatch.setattr(os, call, refuse)
+    assert alod.run_experiment(TINY, run.folder).history.equals(run.history)
+    with pytest.raises(AlodError, match="read-only file system; choose a folder"):
+        alod.run_experiment(replace(TINY, seed=1), tmp_path / "other", data=mini)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -694,6 +695,51 @@ def test_a_full_disk_refuses_in_one_line_and_goes_on_when_there_is_space(tiny_di
     run.teach(asked[5:6], np.array([2]))
     run.fit()
     assert np.array_equal(again(run.folder).answers, run.answers)
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "code"),
+    [
+        ("os", "chmod", errno.EPERM),
+        ("os", "chmod", errno.ENOTSUP),
+        ("os", "fsync", errno.EINVAL),
+        ("os", "fsync", errno.ENOTSUP),
+        ("fcntl", "flock", errno.ENOSYS),
+        ("fcntl", "flock", errno.ENOLCK),
+        ("fcntl", "flock", errno.EOPNOTSUPP),
+    ],
+)
+def test_mounts_that_lack_a_call_will_do(module, call, code, mini, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(pytest.importorskip(module), call, refuse)
+    given = {"model": "lenet5", "steps": 1, "device": "cpu"}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        run = alod.open_run(tmp_path / "run", mini.images[:20], list("ab"), **given)
+        run.teach(run.query(4), np.arange(4) % 2)
+        run.fit()
+        config = alod.ExperimentConfig(**given, n_initial=5, n_query=5, rounds=1)
+        alod.run_experiment(config, tmp_path / "experiment", mini, on_round=lambda row: None)
+    assert len(stored(run.folder)) == 4
+    unlocked = [str(note.message) for note in told if "without locks" in str(note.message)]
+    # Where there is no such system call, filelock has a way of its own, and says so.
+    said_here = call == "flock" and code != errno.ENOSYS
+    assert len(unlocked) == 2 * said_here  # once for each folder
+
+
+def test_a_sync_that_fails_is_not_passed_over(mini, tmp_path, monkeypatch):
+    run = alod.open_run(tmp_path / "run", mini.images[:20], list("ab"), model="lenet5")
+    asked = run.query(2)
+
+    def refuse(handle):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(AlodError, match="this answer was not taken"):
+        run.teach(asked, np.array([0, 1]))
+    assert stored(run.folder) == {}
 
 
 def fill(path):

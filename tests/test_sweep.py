@@ -1,7 +1,9 @@
 """Sweeps: what a file stands for, runs side by side that survive kills, one tidy table."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,6 +302,23 @@ def test_finished_runs_are_skipped_and_counted_as_done(tmp_path, file, capsys):
     assert "2/4" in printed.err.split("\r")[1]
     assert printed.out == f"{out}: 4 runs finished, 0 failed\n"
     assert {p: p.stat().st_mtime_ns for p in written} == written
+
+
+def test_a_finished_sweep_can_be_told_where_nothing_can_be_written(tmp_path, runs, monkeypatch):
+    out = tmp_path / "out"
+    found = sweep.find_runs([runs])[0]
+    for run in found:
+        shutil.copytree(run.folder, out / run.config.hash())
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for call in ("unlink", "replace", "open"):
+        monkeypatch.setattr(os, call, refuse)
+    report = sweep.run_sweep([run.config for run in found], out, jobs=1)
+    assert len(report.finished) == len(found)
+    with pytest.raises(AlodError, match="read-only file system"):
+        sweep.record(found, out / "table.csv")
 
 
 def test_failing_run_leaves_the_others_alone(tmp_path, file, capsys):

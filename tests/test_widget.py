@@ -185,3 +185,98 @@ def test_without_anywidget_the_mend_is_told(learner, monkeypatch):
 def test_a_learner_asked_before_shows_what_waits(learner):
     asked = learner.query(4)
     assert np.array_equal(alod.label(learner, DIGITS, k=9).batch, sorted(asked))
+
+
+@pytest.fixture(params=["in memory", "run"])
+def two(request, mini, tmp_path):
+    """Two grids on the same images, as two cells show them, and the learner behind the second."""
+    images, given = mini.images[:60], {"model": "lenet5", "steps": 2, "device": "cpu"}
+    if request.param == "in memory":
+        learner = alod.ActiveLearner(images, 10, **given)
+        return alod.label(learner, DIGITS, k=4), alod.label(learner, DIGITS, k=4), learner
+    alod.open_run(tmp_path / "run", images, DIGITS, **given).query(4)
+    first, second = (alod.open_run(tmp_path / "run", device="cpu") for _ in "ab")
+    return alod.label(first, k=4), alod.label(second, k=4), second
+
+
+def test_no_answer_of_another_grid_is_overwritten_unseen(two):
+    here, there, learner = two
+    here.answer(0, "3")
+    image = here.batch[0]
+    if there is not here:
+        press(there, do="answer", position=0, answer="8")
+        assert "is 3 since" in there.state["message"]
+        assert there.state["error"] is True
+        press(there, do="undo")
+        assert there.state["message"] == "Nothing to undo in this batch."
+    assert learner.answers[image] == 3
+    assert there.batch[0] == image
+    assert there.answers == ["3", None, None, None]
+    press(there, do="answer", position=0, answer="8")  # seen now, and meant
+    assert learner.answers[image] == 8
+    press(there, do="undo")
+    assert learner.answers[image] == 3
+    assert there.answers[0] == "3"
+
+
+def test_a_cell_run_again_goes_on_with_the_present_batch(learner, mini):
+    first, again = (alod.label(learner, DIGITS, k=4) for _ in range(2))
+    for position in range(4):
+        first.answer(position, truth(mini, first, position))
+    assert again.answers == first.answers
+    assert again.state["labels"] == 4
+    first.learn()
+    assert again.batch.tolist() == first.batch.tolist()
+    assert again.answers == [None] * 4
+    learner.teach(first.batch, np.array([1, 2, 1, 2]))
+    learner.fit()
+    present = alod.label(learner, DIGITS, k=3)
+    assert present.answers == [None] * 3
+
+
+def test_what_another_cell_answers_is_shown_and_not_taken_back(learner):
+    panel = alod.label(learner, DIGITS, k=4)
+    panel.answer(0, "3")
+    learner.teach(panel.batch[:1], np.array([8]), unasked=True)
+    press(panel, do="answer", position=1, answer="5")
+    assert panel.answers == ["8", "5", None, None]
+    press(panel, do="undo")
+    press(panel, do="undo")
+    assert panel.answers == ["8", None, None, None]
+    assert learner.answers[panel.batch[0]] == 8
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA out of memory.\nTried"), IndexError("i"), MemoryError()]
+)
+def test_whatever_fails_is_shown_in_a_line_and_the_next_key_works(mini, error):
+    def mine(view, k, rng):
+        raise error
+
+    learner = alod.ActiveLearner(mini.images[:60], 10, "lenet5", mine, steps=2, device="cpu")
+    panel = alod.label(learner, DIGITS, k=2)
+    for position in range(2):
+        press(panel, do="answer", position=position, answer=str(position))
+    press(panel, do="learn")
+    assert panel.state["busy"] is False
+    assert panel.state["error"] is True
+    assert panel.state["message"].startswith(type(error).__name__)
+    assert "\n" not in panel.state["message"]
+    assert len(learner.labeled) == 2
+    press(panel, do="answer", position=0, answer="5")
+    assert panel.answers == ["5", "1"]
+    assert panel.state["error"] is False
+
+
+def test_an_interruption_reaches_the_kernel_and_frees_the_page(learner, monkeypatch):
+    panel = alod.label(learner, DIGITS, k=2)
+    panel.answer(0, "5")
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learner, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        press(panel, do="learn")
+    assert panel.state["busy"] is False
+    assert learner.answers[panel.batch[0]] == 5
