@@ -302,7 +302,7 @@ def kmeans_plus_plus(
     >>> 2 in kmeans_plus_plus(points, 2, np.random.default_rng(0))
     True
     """
-    weight = torch.ones(len(points), device=points.device) if weights is None else weights.float()
+    weight = points.new_ones(len(points)) if weights is None else weights.to(points.dtype)
     return draw_apart(distances_to_rows(points), weight, k, rng, trials=trials)
 
 

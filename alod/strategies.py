@@ -797,6 +797,8 @@ def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
     from sklearn.svm import OneClassSVM
 
     model = OneClassSVM(kernel="poly", nu=1e-5, gamma="auto")
+    # Nothing in it is random, but it would draw a seed from NumPy's global generator.
+    model.random_state = 0
     model.fit(view.labeled_embeddings.cpu().numpy())
     return top_k(-model.score_samples(view.pool_embeddings.cpu().numpy()), k, rng)
 
