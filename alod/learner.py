@@ -592,8 +592,12 @@ class ActiveLearner:
         images = self._alike(images)
         augment, views = self._settings["augment"], self._settings["views"]
         if views and augment not in (None, "none"):
-            return training.infer_views(self.model, images, augment, views).log()
-        return training.infer(self.model, images)[1]
+            shares = training.infer_views(self.model, images, augment, views)
+            geometry.check_finite(shares)
+            return shares.log()
+        logits = training.infer(self.model, images)[1]
+        geometry.check_finite(logits)
+        return logits
 
     @settled()
     def embed(self, images: Images) -> np.ndarray:
@@ -609,7 +613,9 @@ class ActiveLearner:
         numpy.ndarray
             float32 (N, D).
         """
-        return np.asarray(training.infer(self.model, self._alike(images))[0])
+        embeddings = training.infer(self.model, self._alike(images))[0]
+        geometry.check_finite(embeddings)
+        return np.asarray(embeddings)
 
     def _alike(self, images: Images) -> Images:
         """Return images that the classifier can take, or refuse them."""

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import warnings
 import zlib
 from collections.abc import Callable
