@@ -227,7 +227,7 @@ def test_files_of_other_versions_are_told_in_one_line(learner, mini, tmp_path):
             load(**changed)
         assert "\n" not in str(refusal.value)
     del whole["fingerprint"]
-    with pytest.raises(AlodError, match="no saved learner .*fingerprint"):
+    with pytest.raises(AlodError, match=r"no saved learner .*fingerprint"):
         load()
 
 
