@@ -21,6 +21,22 @@ class AlodError(ValueError):
     """
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error says, without its line breaks.
+
+    Parameters
+    ----------
+    error : BaseException
+        Anybody's.
+
+    Examples
+    --------
+    >>> one_line(ValueError("a line" + chr(10) + "and more"))
+    'a line and more'
+    """
+    return " ".join(str(error).split())
+
+
 def check_name(kind: str, name: object, allowed: Iterable[str]) -> None:
     """Refuse a name that is not among those allowed.
 

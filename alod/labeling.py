@@ -364,6 +364,17 @@ class LabelingRun(ActiveLearner):
         """Refuse: a run is a folder, not a file."""
         raise AlodError("a run is opened by its folder: alod.open_run(folder)")
 
+    def __reduce_ex__(self, _: Any) -> Any:
+        """Refuse to be pickled or copied: answers to a copy would be in the run's own journal."""
+        raise AlodError(
+            f"{self.folder}: a run is not copied or pickled; alod.open_run({str(self.folder)!r}) "
+            "opens it, in another process, too"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ActiveLearner:
+        """Refuse as :meth:`__reduce_ex__` does."""
+        return self.__reduce_ex__(memo)
+
     def audit_result(self) -> tuple[int, int]:
         """Return how many audit images are classified right, and how many have a class label."""
         known = np.flatnonzero(self._audit & (self.answers >= 0))

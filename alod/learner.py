@@ -1,8 +1,10 @@
 """The loop: query, teach, fit, one round at a time, with the oracle outside it."""
 
 import copy
+import inspect
 import io
 import json
+import pickle
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from alod import detectors, geometry, models, strategies, training
 from alod.coreset import inliers
 from alod.data import as_images, fingerprint, from_arrays
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, one_line
 from alod.files import write_atomically
 from alod.initial import FEATURES
 from alod.initial import METHODS as INITIAL_METHODS
@@ -741,26 +743,58 @@ class ActiveLearner:
             # weights_only: a file from elsewhere cannot run code.
             content = torch.load(path, map_location="cpu", weights_only=True)
             settings = dict(content["settings"])
+            saved = {name: content[name] for name in ("images", "fingerprint", "initial_state")}
+            state = content["state"]
         except FileNotFoundError:
             raise AlodError(f"{path}: no such file") from None
         except Exception as error:
-            raise AlodError(f"{path}: no saved learner ({type(error).__name__})") from error
-        images = content["images"] if images is None else images
-        saved_model, saved_strategy = settings.pop("model"), settings.pop("strategy")
+            told = f"{type(error).__name__} {one_line(error)}"[:80]
+            raise AlodError(f"{path}: no saved learner ({told}); save() it again") from error
+        later = settings.keys() - inspect.signature(ActiveLearner).parameters.keys()
+        if later:
+            raise AlodError(
+                f"{path}: has the setting {min(later)!r}, unknown to this version of alod; upgrade "
+                "alod"
+            )
+        images = saved["images"] if images is None else images
+        saved_model, saved_strategy = settings.pop("model", None), settings.pop("strategy", None)
         given: dict[str, Any] = {
             "images": images,
-            "model": model or saved_model,
+            "model": saved_model if model is None else model,
             "strategy": strategy or saved_strategy,
         }
         missing = [name for name, value in given.items() if value is None]
         if missing:
             raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
-        if fingerprint(given["images"]) != content["fingerprint"]:
+        if fingerprint(given["images"]) != saved["fingerprint"]:
             raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
         learner = cls(**given, **settings, device=device)
-        learner._initial_state = content["initial_state"]
-        learner.load_state_dict(content["state"])
+        learner._initial_state = saved["initial_state"]
+        try:
+            learner.load_state_dict(state)
+        except (RuntimeError, KeyError, AttributeError, TypeError) as error:
+            told = one_line(error)[:200]
+            raise AlodError(f"{path}: does not fit its model ({told}); give the same") from error
         return learner
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Refuse in one line what pickle refuses with a riddle."""
+        parts = {"strategy": self._strategy, "strategy_params": self._settings, "model": self.model}
+        for name, part in parts.items():
+            try:
+                pickle.dumps(part)
+            except Exception as error:
+                raise AlodError(
+                    f"{name}: pickle cannot keep it ({one_line(error)}); define it at "
+                    "the top of a module, or keep the learner by save() and load()"
+                ) from None
+        return self.__dict__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ActiveLearner":
+        """Copy without pickle, which knows fewer functions."""
+        copied = object.__new__(type(self))
+        copied.__dict__ |= copy.deepcopy(self.__dict__, memo)
+        return copied
 
     def _n_answered(self) -> int:
         return int((self.answers != UNLABELED).sum())

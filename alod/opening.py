@@ -196,10 +196,13 @@ def _settings(
         values["classes"] = check_classes(names)
     if not values.get("classes"):
         raise AlodError(f"{path}: a new run needs classes=, such as ['cat', 'dog']")
-    try:
-        settings = Settings(**{**values, "classes": check_classes(values["classes"])})
-    except TypeError as error:
-        raise AlodError(f"{path / 'run.json'}: is damaged ({error}); {_RESCUE}") from None
+    later = values.keys() - {f.name for f in fields(Settings)}
+    if later:
+        raise AlodError(
+            f"{path / 'run.json'}: has the setting {min(later)!r}, unknown to this version of alod;"
+            " upgrade alod"
+        )
+    settings = Settings(**{**values, "classes": check_classes(values["classes"])})
     check_count("image_size", settings.image_size, 16, 1024)
     check_count("audit", settings.audit, 0)
     if settings.model != "given":

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -730,26 +731,22 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     return kept.cpu().numpy()
 
 
-def _on_task(strategy: Strategy) -> Strategy:
+def _on_task(
+    strategy: Strategy, view: PoolView, k: int, rng: Generator, two_sided: bool, **params: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Give a strategy the pool without what looks foreign."""
-
-    def ask(
-        view: PoolView, k: int, rng: Generator, two_sided: bool, **params: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if not two_sided:
-            return strategy(view, k, rng, **params)
-        kept = task_like(view, k)
-        seen = replace(
-            view,
-            pool_embeddings=view.pool_embeddings[kept],
-            pool_logits=view.pool_logits[kept],
-            pool_features=view.pool_features[kept],
-            mc_logits=lambda n: view.mc_logits(n)[:, kept],
-        )
-        indices, scores = strategy(seen, k, rng, **params)
-        return kept[indices], scores
-
-    return ask
+    if not two_sided:
+        return strategy(view, k, rng, **params)
+    kept = task_like(view, k)
+    seen = replace(
+        view,
+        pool_embeddings=view.pool_embeddings[kept],
+        pool_logits=view.pool_logits[kept],
+        pool_features=view.pool_features[kept],
+        mc_logits=lambda n: view.mc_logits(n)[:, kept],
+    )
+    indices, scores = strategy(seen, k, rng, **params)
+    return kept[indices], scores
 
 
 def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
@@ -854,7 +851,7 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
     if "two_sided" in params and "two_sided" not in [p.name for p in taken]:
         _check_value("two_sided", params["two_sided"], bool)
         rest = {key: value for key, value in params.items() if key != "two_sided"}
-        return _on_task(get(strategy, rest))
+        return partial(_on_task, get(strategy, rest))
     hints = get_type_hints(function) if inspect.isfunction(function) else {}
     for key, value in params.items():
         check_name(f"parameter of strategy {name!r}", key, [p.name for p in taken])

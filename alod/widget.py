@@ -13,7 +13,7 @@ import pandas as pd
 import traitlets
 
 from alod import monitoring
-from alod.errors import AlodError
+from alod.errors import AlodError, one_line
 from alod.exchange import FOREIGN_WORD, SKIP_WORD, UNCLEAR_WORD
 from alod.labeling import WORDS, LabelingRun
 from alod.learner import FOREIGN, UNLABELED, ActiveLearner
@@ -287,7 +287,7 @@ class LabelWidget(anywidget.AnyWidget):
     def _show_error(self, error: BaseException) -> None:
         """Tell the page, and compute nothing for it: that might fail again."""
         kind = "" if isinstance(error, AlodError) else type(error).__name__
-        message = ": ".join(filter(None, (kind, " ".join(str(error).split()))))
+        message = ": ".join(filter(None, (kind, one_line(error))))
         tick = self.state.get("tick", 0) + 1
         self.state |= {"message": message, "error": True, "busy": False, "tick": tick}
 

@@ -1,9 +1,12 @@
 """What people answer is on disk before the call returns, and stays there whatever happens."""
 
 import contextlib
+import copy
 import csv
 import errno
+import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -186,6 +189,25 @@ def test_a_damaged_line_is_named(run, photos):
     path.write_text("".join([*lines[:2], "what is this\n", *lines[2:]]))
     with pytest.raises(AlodError, match=r"labels.csv line 3: expected time,file,answer"):
         again(run.folder)
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, pickle.dumps])
+def test_a_run_is_not_copied(run, way):
+    """Answers to a copy would be in the journal of the run itself."""
+    with pytest.raises(AlodError, match=r"alod.open_run\(.*\) opens it"):
+        way(run)
+
+
+def test_a_run_of_a_later_version_is_told(run):
+    file = run.folder / "run.json"
+    content = json.loads(file.read_text())
+    content["settings"]["later"] = 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(AlodError, match="setting 'later', unknown to this version of alod; upgr"):
+        alod.open_run(run.folder)
+    del content["settings"]["later"], content["settings"]["augment"]  # an earlier version
+    file.write_text(json.dumps(content))
+    assert alod.open_run(run.folder, device="cpu").settings == run.settings
 
 
 def test_two_processes_on_one_run_see_each_others_answers(run, photos):

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -195,6 +198,66 @@ def test_saved_learner_needs_what_a_file_cannot_hold(mini, tmp_path):
     (tmp_path / "junk.pt").write_bytes(b"junk")
     with pytest.raises(AlodError, match="no saved learner"):
         alod.ActiveLearner.load(tmp_path / "junk.pt")
+
+
+def test_files_of_other_versions_are_told_in_one_line(learner, mini, tmp_path):
+    go(learner, mini, 30)
+    path = tmp_path / "learner.pt"
+    learner.save(path)
+    asked = learner.query(9).tolist()
+    whole = torch.load(path, weights_only=True)
+
+    def load(**changed):
+        torch.save(whole | changed, path)
+        return alod.ActiveLearner.load(path)
+
+    rest = {name: value for name, value in whole["settings"].items() if name != "views"}
+    assert load(settings=rest).query(9).tolist() == asked
+    refused = {
+        "setting 'later', unknown to this version of alod; upgrade": {
+            "settings": whole["settings"] | {"later": 1}
+        },
+        "does not fit its model": {"state": whole["state"] | {"model": {}}},
+    }
+    for told, changed in refused.items():
+        with pytest.raises(AlodError, match=told) as refusal:
+            load(**changed)
+        assert "\n" not in str(refusal.value)
+    del whole["fingerprint"]
+    with pytest.raises(AlodError, match=r"no saved learner .*fingerprint"):
+        load()
+
+
+def mine(view, k, rng):
+    return np.arange(k), np.zeros(k)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"strategy": "margin", "strategy_params": {"two_sided": True}},
+        {"strategy": mine},
+    ],
+)
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copied_learner_asks_the_same_and_shares_nothing(mini, given, way):
+    learner = alod.ActiveLearner(mini.images[:200], 10, "lenet5", steps=3, device="cpu", **given)
+    go(learner, mini, 30)
+    copied = way(learner)
+    assert np.array_equal(copied.query(9), learner.query(9))
+    go(copied, mini, 9)
+    assert len(copied.labeled) == 39
+    assert len(learner.labeled) == 30
+
+
+def test_what_pickle_cannot_keep_is_named_with_the_mend(mini):
+    learner = alod.ActiveLearner(
+        mini.images[:60], 10, "lenet5", lambda view, k, rng: mine(view, k, rng), device="cpu"
+    )
+    with pytest.raises(AlodError, match=r"^strategy: pickle cannot keep it .* save\(\)"):
+        pickle.dumps(learner)
+    assert np.array_equal(copy.deepcopy(learner).query(5), learner.query(5))
 
 
 def test_refused_answers_change_nothing(learner, mini):
