@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 import time
 import zlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
 from alod.detectors import class_scores, contrast
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, one_line
 from alod.evaluation import calibration_error
 from alod.files import lock_run, refusing, write_atomically
 from alod.geometry import normalize
@@ -58,7 +59,7 @@ class ExperimentConfig:
         By what, see :func:`alod.initial.features`.
     n_initial, n_query, rounds : int
         Labels bought at first, in each round, and rounds after the first set.
-    budgets : list of int
+    budgets : sequence of int
         In place of these three: labels bought in all after the first set and after each round,
         ascending. ``n_query`` is 0 then, the other two follow from it.
     pool : str
@@ -128,25 +129,31 @@ class ExperimentConfig:
     views: int = _later(0)
 
     def __post_init__(self) -> None:
+        params = self.strategy_params
+        if isinstance(params, dict):
+            plain = {key: _plain(value) for key, value in params.items()}
+            object.__setattr__(self, "strategy_params", plain)
+        for f in fields(self):
+            object.__setattr__(self, f.name, _plain(getattr(self, f.name)))
         check_name("model", self.model, models.MODELS)
         check_name("initial method", self.initial, initial.METHODS)
         check_name("features", self.features, initial.FEATURES)
         check_name("training mode", self.training_mode, training.TRAINING_MODES)
         check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
         check_name("pool", self.pool, stress.NAMES)
-        _check_budgets(self.budgets)
+        object.__setattr__(self, "budgets", _whole_budgets(self.budgets))
         if self.budgets:
             given = {"n_initial": self.budgets[0], "n_query": 0, "rounds": len(self.budgets) - 1}
             for name, value in given.items():
                 object.__setattr__(self, name, value)
-        for name, low in {"n_initial": 1, "steps": 1, "batch_size": 2}.items():
+        lowest = {"n_initial": 1, "n_query": 0 if self.budgets else 1, "steps": 1, "batch_size": 2}
+        rest = dict.fromkeys(("rounds", "min_epochs", "inlier_passes", "views", "seed"), 0)
+        for name, low in (lowest | rest).items():
             check_count(name, getattr(self, name), low)
-        check_count("n_query", self.n_query, 0 if self.budgets else 1)
-        check_count("rounds", self.rounds, 0)
-        check_count("min_epochs", self.min_epochs, 0)
-        check_count("inlier_passes", self.inlier_passes, 0)
-        check_count("views", self.views, 0)
-        check_count("seed", self.seed, 0)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for name in ("keep_embeddings", "diagnose"):
+            if not isinstance(getattr(self, name), bool):
+                raise AlodError(f"{name}={getattr(self, name)!r}: expected True or False")
         training.check_learning_rate(self.learning_rate)
         if not isinstance(self.strategy_params, dict):
             raise AlodError(f"strategy_params={self.strategy_params!r}: expected a dict")
@@ -226,13 +233,22 @@ def later_defaults() -> dict[str, Any]:
     return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
 
 
-def _check_budgets(budgets: object) -> None:
-    counts = budgets if isinstance(budgets, list) else [-1]
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in counts)
-    if not whole or counts != sorted(set(counts)) or min(counts, default=1) < 1:
+def _plain(value: Any) -> Any:
+    """Return Python's own number for one of NumPy's: it is written to files and into the hash."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _whole_budgets(budgets: Any) -> list[int]:
+    """Return budgets as a list, whatever sequence they are."""
+    try:
+        counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
+    except TypeError:
+        counts = [-1]
+    if counts != sorted(set(counts)) or min(counts, default=1) < 1:
         raise AlodError(
             f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
         )
+    return counts
 
 
 @dataclass(frozen=True)
@@ -436,7 +452,7 @@ def load_run(folder: str | Path) -> Run:
     Raises
     ------
     AlodError
-        If the folder holds no finished run.
+        If the folder holds no finished run, or one that cannot be read.
 
     Examples
     --------
@@ -450,13 +466,23 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if not is_finished(folder):
         raise AlodError(f"{folder}: holds no finished run; run_experiment() finishes it")
-    return Run(
-        config=ExperimentConfig(**json.loads((folder / "config.json").read_text())),
-        folder=folder,
-        history=pd.read_csv(folder / "history.csv"),
-        queries=pd.read_csv(folder / "queries.csv"),
-        provenance=json.loads((folder / "provenance.json").read_text()),
-    )
+    try:
+        return Run(
+            config=ExperimentConfig(**json.loads((folder / "config.json").read_text())),
+            folder=folder,
+            history=pd.read_csv(folder / "history.csv"),
+            queries=pd.read_csv(folder / "queries.csv"),
+            provenance=json.loads((folder / "provenance.json").read_text()),
+        )
+    except (AlodError, TypeError) as error:
+        raise AlodError(
+            f"{folder}: of another version of alod ({one_line(error)}); read it with the one that "
+            "provenance.json tells"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AlodError(
+            f"{folder}: unreadable ({one_line(error)}); delete it and run it again"
+        ) from None
 
 
 def _go_on(

@@ -1,6 +1,7 @@
 """Many runs: a file of settings × seeds, computed side by side, gathered into one table."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from alod import evaluation
 from alod.data import DATASETS, load_dataset
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiment import (
     SETTINGS,
     ExperimentConfig,
@@ -88,13 +89,59 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
     """
     path = Path(path)
     try:
-        return _expand(yaml.safe_load(path.read_bytes()))
+        return _expand(yaml.load(path.read_bytes(), _Loader))
     except AlodError as error:
         raise AlodError(f"{path}: {error}") from None
     except OSError as error:
         raise AlodError(f"{path}: {error.strerror}; give an experiment file") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise AlodError(f"{path}: not YAML ({_one_line(error)}); mend it there") from None
+        raise AlodError(
+            f"{path}: not YAML ({one_line(error)}); mend it there, with spaces for tabs"
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but a field is given once, and what it reads otherwise than meant is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        for name, value in zip(names, (value for _, value in node.value), strict=True):
+            if names.count(name) > 1:
+                raise AlodError(f"{name}: is given twice; keep one of them")
+            nodes = [value]
+            for entry in nodes:
+                if isinstance(entry, yaml.SequenceNode):
+                    nodes += (n for n in entry.value if n not in nodes)
+                elif isinstance(entry, yaml.ScalarNode) and entry.style is None:
+                    _check_scalar(name, entry)
+        return super().construct_mapping(node, deep)
+
+    def construct_power(self, node: yaml.ScalarNode) -> float:
+        """Read 1e-3 and 3e2 as numbers; to YAML 1.1 they are words."""
+        value = float(node.value)
+        return int(value) if value.is_integer() and "." not in node.value else value
+
+
+_Loader.add_implicit_resolver(
+    "!power", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+_Loader.add_constructor("!power", _Loader.construct_power)
+_TRAPS = {
+    r"[-+]?0[\d_]+": "a number in base 8; write it without the 0 in front",
+    r"[-+]?\d+(:\d+)+": "a number in base 60; write it in base 10",
+    r"\d{1,3}(,\d{3})+": "a word; write the number without commas",
+    r".*\$[{(\w].*": "a word, and fills in no variable; write the value",
+}
+_WORDS = {f.name for f in fields(ExperimentConfig) if isinstance(f.default, str)}
+
+
+def _check_scalar(name: str, node: yaml.ScalarNode) -> None:
+    """Refuse a value that YAML reads otherwise than it looks."""
+    reads = next((why for trap, why in _TRAPS.items() if re.fullmatch(trap, node.value)), "")
+    if name in _WORDS and node.tag.endswith(":bool"):
+        reads = "true or false; write it in quotes if it is a name"
+    if reads:
+        raise AlodError(f"{name}: {node.value}: YAML reads it as {reads}")
 
 
 def _expand(spec: object) -> list[ExperimentConfig]:
@@ -329,7 +376,7 @@ def _attempt(config: ExperimentConfig, folder: Path) -> tuple[Path, str | None]:
         run_experiment(config, folder, data=_dataset(config.dataset), on_round=lambda row: None)
     except Exception as error:
         kind = "" if isinstance(error, AlodError) else f"{type(error).__name__}: "
-        return folder, kind + _one_line(error)
+        return folder, kind + one_line(error)
     finally:
         mark.unlink(missing_ok=True)
     return folder, None
@@ -344,10 +391,6 @@ def _n_tries(folder: Path) -> int:
     return _tries(folder).stat().st_size if _tries(folder).exists() else 0
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def _connect(address: str) -> Any:
     """Return a Dask client."""
     try:
@@ -360,7 +403,7 @@ def _connect(address: str) -> Any:
         return Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise AlodError(
-            f"dask={address!r}: no scheduler there ({_one_line(error)}); start one: dask scheduler"
+            f"dask={address!r}: no scheduler there ({one_line(error)}); start one: dask scheduler"
         ) from None
 
 
@@ -372,7 +415,7 @@ def _check_workers(client: Any, out: Path) -> None:
         client.run(_n_tries, out)
     except Exception as error:
         raise AlodError(
-            f"dask={address!r}: a worker cannot import alod ({_one_line(error)}); install it there"
+            f"dask={address!r}: a worker cannot import alod ({one_line(error)}); install it there"
         ) from None
     if sum(client.nthreads().values()) < 2:
         # With one, joblib computes in this process and leaves the cluster idle.
@@ -427,17 +470,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
         if not is_finished(place):
             unfinished.append(place)
             continue
-        try:
-            run = load_run(place)
-        except (AlodError, TypeError) as error:
-            raise AlodError(
-                f"{place}: of another version of alod ({_one_line(error)}); read it with the one "
-                "that provenance.json tells"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise AlodError(
-                f"{place}: unreadable ({_one_line(error)}); delete it and run it again"
-            ) from None
+        run = load_run(place)
         same = finished.setdefault(run.config.hash(), run)
         if same is not run:
             raise AlodError(f"{place}: same config as {same.folder}; compare one of them")

@@ -74,6 +74,22 @@ def test_budgets_that_do_not_ascend_are_refused(budgets):
         alod.ExperimentConfig(budgets=budgets)
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, lambda n: range(n[0], n[-1] + 1, 10)])
+def test_numbers_of_numpy_and_other_sequences_name_the_same_config(kind):
+    plain = replace(TINY, budgets=[20, 30, 40], strategy_params={"focus": 4}, learning_rate=0.25)
+    other = replace(
+        TINY,
+        budgets=kind([20, 30, 40]),
+        strategy_params={"focus": np.int64(4)},
+        learning_rate=np.float32(0.25),
+        steps=np.int32(TINY.steps),
+        seed=np.uint8(0),
+        diagnose=np.False_,
+    )
+    assert other == plain
+    assert other.hash() == plain.hash()
+
+
 def test_reported_accuracy_is_that_of_the_test_set(tmp_path, mini):
     config = replace(TINY, rounds=0, steps=40)
     run = alod.run_experiment(config, tmp_path / "run", data=mini)

@@ -141,6 +141,11 @@ EXPANSIONS = {
             {"model": "lenet5", "rounds": 1, "strategy_params": {"focus": 3}},
         ],
     ),
+    "powers of ten": (
+        "learning_rate: [1e-3, 1E-2, .5e-1, 1.0e-3]\nsteps: 3e2\nmin_epochs: 1_0",
+        [{"learning_rate": r, "steps": 300, "min_epochs": 10} for r in (0.001, 0.01, 0.05)],
+    ),
+    "yes for a truth value": ("\ufeffdiagnose: yes\r\n", [{"diagnose": True}]),
     "what is written twice runs once": (
         "rounds: [1, 2]\nmodel: [cnn, {model: lenet5, rounds: 4}, cnn]",
         [
@@ -156,7 +161,7 @@ EXPANSIONS = {
 def test_file_stands_for(case, tmp_path):
     text, expected = EXPANSIONS[case]
     path = tmp_path / "file.yaml"
-    path.write_text(text)
+    path.write_bytes(text.encode())
     configs = sweep.load_configs(path)
     shown = [{k: asdict(c)[k] for k in e} for c, e in zip(configs, expected, strict=True)]
     assert shown == expected
@@ -186,6 +191,18 @@ REFUSALS = {
         "rounds is set to 1 and to 2",
     ),
     "a mapping that is no entry": ("model: {model: cnn}", "unknown model"),
+    "a field twice": ("strategy: random\nstrategy: outlier", "strategy: is given twice"),
+    "a field twice in an entry": ("model: [{model: cnn, rounds: 1, rounds: 2}]", "rounds: is give"),
+    "base 8": ("steps: [200, 010]", "steps: 010: YAML reads it as a number in base 8"),
+    "base 8 that is none": ("steps: 080", "steps: 080: .* without the 0"),
+    "base 60": ("steps: 1:30", "steps: 1:30: .* base 60"),
+    "commas in a number": ("steps: 1,000", "steps: 1,000: .* without commas"),
+    "a variable": ("model: ${MODEL}", r"model: \$\{MODEL\}: .* no variable"),
+    "no for a name": ("strategy: [random, no]", "strategy: no: YAML reads it as true or false"),
+    "a number for yes": ("diagnose: 1", "diagnose=1: expected True or False"),
+    "a tab": ("strategy:\trandom", "spaces for tabs"),
+    "capitals": ("strategy: Random", "unknown strategy 'Random'.*did you mean 'random'"),
+    "a blank behind": ("strategy: 'random '", "'random '.*did you mean 'random'"),
 }
 
 
