@@ -444,7 +444,7 @@ def test_a_memory_mapped_pool_that_would_be_misread_is_refused(shape, tmp_path):
 
 
 def test_what_cannot_be_learned_is_refused_before_any_label_is_given(mini):
-    with pytest.raises(AlodError, match=r"lenet5.* shape \(1, 8, 8\)"):
+    with pytest.raises(AlodError, match=r"LeNet5.* shape \(1, 8, 8\)"):
         alod.ActiveLearner(np.zeros((9, 8, 8), np.uint8), 2, "lenet5")
     for rate in (-1, 0, 2, "3e-3"):
         with pytest.raises(AlodError, match="learning_rate"):
