@@ -24,9 +24,7 @@ TAUGHT = {
     "book": "book/reproduce",
     "cards": "book/embeddings",
     "comparisons": "book/strategy_comparison",
-    "coreset": "book/embeddings",
     "data": "book/reproduce",
-    "detectors": "book/how_it_works",
     "encoder": "book/initial_selection",
     "errors": "book/reproduce",
     "exchange": "book/your_images",
@@ -43,6 +41,7 @@ TAUGHT = {
     "monitoring": "book/your_images",
     "notebook": "book/your_images",
     "opening": "book/your_images",
+    "outliers": "book/how_it_works",
     "pictures": "book/embeddings",
     "pool": "book/your_images",
     "projection": "book/embeddings",
@@ -51,6 +50,7 @@ TAUGHT = {
     "stress": "book/messy_pools",
     "sweep": "book/reproduce",
     "training": "book/incremental_learning",
+    "view": "book/strategy_comparison",
 }
 OTHERS = "book/reproduce"
 

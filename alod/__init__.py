@@ -35,9 +35,7 @@ _MODULES = {
     "book",
     "cards",
     "comparisons",
-    "coreset",
     "data",
-    "detectors",
     "encoder",
     "evaluation",
     "exchange",
@@ -53,6 +51,7 @@ _MODULES = {
     "monitoring",
     "notebook",
     "opening",
+    "outliers",
     "pictures",
     "pool",
     "projection",
@@ -61,6 +60,7 @@ _MODULES = {
     "stress",
     "sweep",
     "training",
+    "view",
 }
 
 __all__ = [

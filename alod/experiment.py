@@ -19,13 +19,12 @@ from tqdm import tqdm
 
 from alod import initial, models, strategies, stress, training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
-from alod.detectors import class_scores, contrast
 from alod.errors import AlodError, check_count, check_name, one_line, plain
 from alod.evaluation import calibration_error
 from alod.files import lock_run, refusing, write_atomically
-from alod.geometry import normalize
 from alod.learner import ActiveLearner
 from alod.monitoring import agreement
+from alod.outliers import class_contrast
 from alod.provenance import provenance
 
 SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
@@ -267,7 +266,7 @@ class Run:
         labeled before that were predicted right before it and are not now, and ``lost``, the same
         of the whole pool, which uses targets that the learner does not see, and ``same_scores``,
         the rank correlation of the outlier scores of the images left in the pool, before it and
-        after it (:func:`alod.detectors.contrast` of ``knn``, in [-1, 1]): the higher, the more the
+        after it (:func:`alod.outliers.contrast` of ``knn``, in [-1, 1]): the higher, the more the
         next query builds on the last.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
@@ -576,9 +575,10 @@ class _State(NamedTuple):
 
 def _state(learner: ActiveLearner) -> _State:
     view, scores = learner.view(), np.full(len(learner.images), np.nan)
-    known, pool = (normalize(e) for e in (view.labeled_embeddings, view.pool_embeddings))
-    if len(pool):
-        scores[learner.pool] = contrast(class_scores("knn", known, view.labeled_targets, pool))
+    if len(learner.pool):
+        scores[learner.pool], _ = class_contrast(
+            view.labeled_embeddings, view.labeled_targets, view.pool_embeddings
+        )
     return _State(learner.outputs()[1].argmax(1).numpy(), scores, learner.labeled)
 
 

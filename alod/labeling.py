@@ -32,7 +32,7 @@ from alod.journal import Journal
 from alod.learner import FOREIGN, SKIPPED, UNCLEAR, UNLABELED, ActiveLearner
 from alod.names import nfc
 from alod.pool import Pool, as_png
-from alod.strategies import Selection
+from alod.view import Selection
 
 WORDS = {
     FOREIGN: FOREIGN_WORD,

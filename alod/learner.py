@@ -16,9 +16,8 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from alod import detectors, geometry, models, strategies, training
+from alod import geometry, models, outliers, strategies, training
 from alod._settled import seeded, settled
-from alod.coreset import inliers
 from alod.data import as_images, fingerprint, from_arrays, span_of
 from alod.errors import AlodError, check_count, check_name, one_line, plain
 from alod.files import write_atomically
@@ -26,8 +25,9 @@ from alod.initial import FEATURES
 from alod.initial import METHODS as INITIAL_METHODS
 from alod.initial import features as initial_features
 from alod.initial import select as select_initial
-from alod.strategies import PoolView, Selection, Strategy
+from alod.strategies import Strategy
 from alod.training import Images
+from alod.view import PoolView, Selection, task_like
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 
@@ -383,7 +383,7 @@ class ActiveLearner:
         """Find the images of the pool whose class may be taken for known without asking.
 
         Those that the detectors, one for each class, and the classifier take for the same, the
-        least outlying first (:func:`alod.coreset.inliers`). What looks foreign is none of them.
+        least outlying first (:func:`alod.outliers.inliers`). What looks foreign is none of them.
 
         Parameters
         ----------
@@ -406,16 +406,13 @@ class ActiveLearner:
         view, pool = self.view(), self.pool
         if len(pool) == 0:
             return Inliers(pool, np.empty(0, dtype=np.int64))
-        kept = strategies.task_like(view, 1)
-        known = geometry.normalize(view.labeled_embeddings)
-        scores_UC = detectors.class_scores(
-            "knn", known, view.labeled_targets, geometry.normalize(view.pool_embeddings[kept])
+        kept = task_like(view, 1)
+        scores, nearest = outliers.class_contrast(
+            view.labeled_embeddings, view.labeled_targets, view.pool_embeddings[kept]
         )
-        classes = view.labeled_targets.unique().cpu().numpy()
-        nearest = classes[scores_UC.argmin(axis=1)]
         predictions = view.pool_logits[kept].argmax(1).cpu().numpy()
         cap = max(1, int(share * len(kept) / self.n_classes))
-        chosen = inliers(detectors.contrast(scores_UC), nearest, predictions, cap)
+        chosen = outliers.inliers(scores, nearest, predictions, cap)
         return Inliers(pool[kept[chosen]], predictions[chosen])
 
     @settled()

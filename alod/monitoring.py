@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from alod import detectors, geometry, training
+from alod import geometry, outliers, training
 from alod.errors import AlodError, check_count
 from alod.learner import FOREIGN, SKIPPED, UNCLEAR, ActiveLearner
 
@@ -368,8 +368,8 @@ def _suspicion(
     embeddings = geometry.normalize(embeddings)
     told = targets[~out]
     # The third nearest: a second slip of the same kind must not vouch for the first.
-    detector = detectors.KNN(n_neighbors=3)
-    scores = detectors.class_scores(detector, embeddings[~out], told, embeddings[out])
+    detector = outliers.KNN(n_neighbors=3)
+    scores = outliers.class_scores(detector, embeddings[~out], told, embeddings[out])
     classes = told.unique().numpy()
     given = targets[out].numpy()
     own = classes == given[:, None]

@@ -108,12 +108,10 @@ def outlier_scores(run: "Run", data: "Dataset") -> NDArray[np.float64]:
     """
     import torch
 
-    from alod import detectors, geometry
+    from alod import outliers
 
-    space = geometry.normalize(torch.as_tensor(run.embeddings["first"]))
-    first = run.asked(0)
-    by_class = detectors.class_scores("knn", space[first], data.targets[first], space)
-    scores = np.asarray(detectors.contrast(by_class, "ratio"), dtype=np.float64)
+    embeddings, first = torch.as_tensor(run.embeddings["first"]), run.asked(0)
+    scores, _ = outliers.class_contrast(embeddings[first], data.targets[first], embeddings)
     scores[run.queries["index"]] = run.queries["score"]
     return scores
 
@@ -163,7 +161,7 @@ def groups_at(run: "Run", data: "Dataset", stage: str) -> NDArray[np.str_]:
 def _core(run: "Run", data: "Dataset", stage: str, labeled: NDArray[np.int64]) -> NDArray[np.int64]:
     import torch
 
-    from alod.coreset import core_set
+    from alod.outliers import core_set
 
     kept = run.embeddings
     predictions = kept["predictions" if stage == "last" else "first_predictions"]

@@ -22,6 +22,7 @@ from torchvision import transforms
 import alod
 from alod import models, strategies, training
 from alod.provenance import provenance
+from alod.view import PoolView
 
 N_POOL, N_LABELED, BATCH, EPOCHS = 60_000, 300, 32, 30
 
@@ -75,7 +76,7 @@ def compare(
     )
     embeddings, logits = training.infer(model, images)
     same = float((plain_infer(model, images)[1].argmax(1) == logits.argmax(1)).float().mean())
-    view = strategies.PoolView(embeddings[:N_LABELED], targets, embeddings, logits)
+    view = PoolView(embeddings[:N_LABELED], targets, embeddings, logits)
     query = [timed(lambda: strategies.outlier(view, 100, np.random.default_rng(0)))[0]]
     query += [timed(lambda: strategies.outlier(view, 100, np.random.default_rng(0)))[0]]
     plain_query = timed(lambda: plain_margin(logits, 100))[0]

@@ -22,10 +22,10 @@ from numpy.random import default_rng
 from torch import Tensor
 
 import alod
-from alod import detectors, geometry, models, strategies, training
+from alod import geometry, models, outliers, strategies, training
 from alod.files import write_atomically
 from alod.provenance import provenance
-from alod.strategies import PoolView
+from alod.view import PoolView
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- selection: begin -->", "<!-- selection: end -->"
@@ -132,7 +132,7 @@ def bench_neighbors() -> list[Row]:
     from pyod.models.knn import KNN as PyodKNN  # noqa: N811
 
     def against(what: str, name: str, other: object, fit: Tensor, pool: Tensor) -> Row:
-        ours = detectors.make(name).fit(fit)
+        ours = outliers.make(name).fit(fit)
         other.fit(fit.numpy())
         a, b = ours.decision_function(pool), other.decision_function(pool.numpy())
         seconds = alternate(
@@ -173,8 +173,8 @@ def bench_neighbors() -> list[Row]:
     reference, targets = embeddings(5_000, seed=1)
     pool, _ = embeddings(60_000, seed=2)
     one, ten = alternate(
-        lambda: detectors.outlier_scores("knn", reference, pool),
-        lambda: detectors.contrast(detectors.class_scores("knn", reference, targets, pool)),
+        lambda: outliers.outlier_scores("knn", reference, pool),
+        lambda: outliers.contrast(outliers.class_scores("knn", reference, targets, pool)),
     )
     rows.append(
         Row(
@@ -202,8 +202,8 @@ def bench_detectors() -> list[str]:
     for name in ("knn", "lof", "mahalanobis", "gmm", "iforest"):
         cells = []
         for reference, pool in data.values():
-            detector = detectors.make(name)
-            given = (lambda x: x) if name in detectors.OURS else Tensor.numpy
+            detector = outliers.make(name)
+            given = (lambda x: x) if name in outliers.OURS else Tensor.numpy
             cells.append(once(lambda d=detector, g=given, r=reference: d.fit(g(r))))
             cells.append(once(lambda d=detector, g=given, p=pool: d.decision_function(g(p))))
         lines.append(f"| {name} | {' | '.join(f'{c:.2f} s' for c in cells)} |")

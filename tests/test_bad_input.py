@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import alod
-from alod import AlodError, cli, detectors, initial, models, training
+from alod import AlodError, cli, initial, models, outliers, training
 from alod.errors import check_count
 from alod.experiment import run_experiment
 
@@ -46,12 +46,12 @@ PYTHON = {
     "unknown model in a config": lambda: run_config(model="vgg"),
     "unknown strategy": lambda: run_config(strategy="outliers"),
     "unknown strategy of a learner": lambda: learner(strategy="outliers"),
-    "unknown detector": lambda: detectors.make("forest"),
+    "unknown detector": lambda: outliers.make("forest"),
     "unknown detector in a config": lambda: run_config(strategy_params={"detector": "forest"}),
     "unknown strategy parameter": lambda: run_config(strategy_params={"depth": 3}),
     "strategy parameters no dict": lambda: run_config(strategy_params=3),
     "strategy parameter no plain value": lambda: run_config(
-        strategy_params={"detector": detectors.KNN()}
+        strategy_params={"detector": outliers.KNN()}
     ),
     "unknown initial method": lambda: run_config(initial="kmean"),
     "unknown training mode": lambda: run_config(training_mode="cold"),

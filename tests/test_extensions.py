@@ -22,7 +22,7 @@ import alod_sphinx  # noqa: E402
 def test_names_are_found_in_code_under_any_import(tmp_path):
     code = [
         "try:\n    import alod\nexcept ImportError:\n    %pip install -q alod",
-        "from alod import figures as f, book\nfrom alod.coreset import core_set",
+        "from alod import figures as f, book\nfrom alod.outliers import core_set",
         "data = alod.load_dataset('mnist_mini')\nf.table(data)\ncore_set(1)\nother.sweep.tidy()",
         "alod.run_experiment(config, out=book.run_folder('a')).history",
     ]
@@ -33,7 +33,7 @@ def test_names_are_found_in_code_under_any_import(tmp_path):
     assert {
         "alod.data.load_dataset",
         "alod.figures.table",
-        "alod.coreset.core_set",
+        "alod.outliers.core_set",
         "alod.experiment.run_experiment",
         "alod.book.run_folder",
     } <= used
@@ -63,8 +63,8 @@ def test_fields_of_named_tuples_are_left_out_and_nothing_else():
     def skipped(obj):
         return alod_api.skip_fields(None, "class", "name", obj, False, None)
 
-    assert skipped(alod.strategies.Selection.indices) is True
-    assert skipped(alod.strategies.Selection) is None
+    assert skipped(alod.view.Selection.indices) is True
+    assert skipped(alod.view.Selection) is None
     assert skipped(None) is None
 
 

@@ -26,7 +26,7 @@ from PIL import Image
 import alod
 from alod import AlodError, cli
 from alod.journal import Journal
-from alod.strategies import Selection
+from alod.view import Selection
 
 SMALL = {"model": "lenet5", "steps": 3, "image_size": 16, "device": "cpu"}
 COLORS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 210)}

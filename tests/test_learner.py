@@ -457,7 +457,7 @@ def test_a_pool_of_one_image_can_be_asked():
 
 
 def test_parameters_that_no_file_can_hold_are_refused_before_one_is_written(mini, tmp_path):
-    given = {"detector": alod.detectors.make("lof")}
+    given = {"detector": alod.outliers.make("lof")}
     learner = alod.ActiveLearner(mini.images, 10, "lenet5", strategy_params=given)
     with pytest.raises(AlodError, match="a detector's name"):
         learner.save(tmp_path / "learner.pt")

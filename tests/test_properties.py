@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alod import detectors, initial, strategies
-from alod.strategies import PoolView
+from alod import initial, outliers, strategies
+from alod.view import PoolView
 
 # Those that draw more than their ties answer by the order of the pool, too.
 DRAWING = {"random", "badge", "dbal", "typiclust"}
@@ -161,7 +161,7 @@ def test_the_order_of_the_pool_does_not_matter_to_herding(seed):
     assert set(order[shuffled]) == set(chosen)
 
 
-@pytest.mark.parametrize("name", detectors.DETECTORS)
+@pytest.mark.parametrize("name", outliers.DETECTORS)
 @settings(max_examples=1, deadline=None)
 @given(seed=seeds)
 def test_a_detector_scores_an_image_alike_wherever_it_stands(name, seed):
@@ -169,8 +169,8 @@ def test_a_detector_scores_an_image_alike_wherever_it_stands(name, seed):
     reference, pool = (torch.as_tensor(rng.normal(size=(n, 6))).float() for n in (40, 12))
     order = rng.permutation(12)
     with Untouched(reference, pool):
-        scores = detectors.outlier_scores(name, reference, pool, seed)
-    elsewhere = detectors.outlier_scores(name, strided(reference), strided(pool[order]), seed)
+        scores = outliers.outlier_scores(name, reference, pool, seed)
+    elsewhere = outliers.outlier_scores(name, strided(reference), strided(pool[order]), seed)
     assert (scores.dtype, scores.shape) == (np.float64, (12,))
     # Sums in another order: float32 where a network or a matrix product of ours scores.
     np.testing.assert_allclose(elsewhere, scores[order], rtol=1e-4, atol=1e-5)

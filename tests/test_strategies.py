@@ -11,7 +11,7 @@ from scipy.stats import entropy as scipy_entropy
 from sklearn.svm import OneClassSVM
 
 from alod import AlodError, strategies
-from alod.strategies import PoolView
+from alod.view import PoolView, task_like
 
 
 def make_view(seed=0, labeled=30, pool=80, classes=4, missing=()):
@@ -309,9 +309,9 @@ def test_features_recognize_what_the_embedding_confuses(rng):
         pool_features=torch.cat([torch.zeros(100, 1), torch.full((10, 1), 2.0)]),
         foreign_features=torch.full((2, 1), 2.0),
     )
-    assert strategies.task_like(confused, 5).tolist() == list(range(100))
+    assert task_like(confused, 5).tolist() == list(range(100))
     blind = replace(confused, **{f"{side}_features": _none(confused, side) for side in SIDES})
-    assert (strategies.task_like(blind, 5) >= 100).sum() > 5
+    assert (task_like(blind, 5) >= 100).sum() > 5
 
 
 SIDES = ("labeled", "pool", "foreign")

@@ -1,4 +1,4 @@
-"""Outlier detectors by name, one for all classes or one for each, and the contrast between them.
+"""Outliers and inliers: detectors, one for each class, the contrast between them, the core set.
 
 Everywhere a higher score means more outlying, as in PyOD.
 """
@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
 from torch import Tensor
 
 from alod import geometry
@@ -470,3 +472,194 @@ def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
     floor = min(0.0, float(scores_UC.min()))
     # Both 0 means a copy of a labeled image in two classes: as ambiguous as can be.
     return np.divide(first - floor, second - floor, out=np.ones_like(first), where=second > floor)
+
+
+def class_contrast(
+    labeled: Tensor,
+    targets: Tensor,
+    pool: Tensor,
+    detector: str | Detector = "knn",
+    kind: Contrast = "ratio",
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score how outlying each image of the pool is to the classes: the outlier score of ALOD.
+
+    One detector per class present, fitted on its labeled embeddings, L2-normalized, and the
+    contrast between the two that find an image least outlying.
+
+    Parameters
+    ----------
+    labeled, pool : Tensor
+        float32 (L, D) and (U, D), embeddings.
+    targets : Tensor
+        int64 (L,), the classes of the labeled.
+    detector, seed
+        As in :func:`class_scores`.
+    kind : {"ratio", "none"}
+        As in :func:`contrast`.
+
+    Returns
+    -------
+    scores : numpy.ndarray
+        float64 (U,), in [0, 1] for ratios of two classes or more; higher is more outlying.
+    nearest : numpy.ndarray
+        int64 (U,), the class whose detector finds the image least outlying.
+
+    Examples
+    --------
+    >>> import torch
+    >>> labeled, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([3, 5])
+    >>> scores, nearest = class_contrast(labeled, targets, torch.tensor([[2.0, 2.0], [0.1, 9.0]]))
+    >>> scores.round(2).tolist(), nearest.tolist()
+    ([1.0, 0.01], [3, 5])
+    """
+    points, others = geometry.normalize(labeled), geometry.normalize(pool)
+    scores_UC = class_scores(detector, points, targets, others, seed)
+    classes = targets.unique().cpu().numpy()
+    return contrast(scores_UC, kind), classes[scores_UC.argmin(axis=1)]
+
+
+def core_set(
+    embeddings: Tensor, targets: Tensor, predictions: Tensor, n_per_class: int = 10, seed: int = 0
+) -> np.ndarray:
+    """Choose the labeled images that sum up their classes.
+
+    k-means with one center per class present, centers matched to classes so that as many images as
+    possible agree, and of each class the images nearest to its center by cosine. Images that the
+    model misclassifies are left out: they are not typical of what it has learned.
+
+    Parameters
+    ----------
+    embeddings : Tensor
+        float32 (L, D), labeled images only.
+    targets : Tensor
+        int64 (L,), their classes.
+    predictions : Tensor
+        int64 (L,), what the model takes them for.
+    n_per_class : int
+        At most so many images of each class, at least 1.
+    seed : int
+        Seeds k-means.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (K,), ascending positions among the labeled; K is at most `n_per_class` × classes. A
+        class without a correctly classified image is not in the core set.
+
+    Raises
+    ------
+    AlodError
+        If the lengths differ or `n_per_class` is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from alod.outliers import core_set
+    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.9, 0.5], [0.0, 1.0], [0.1, 1.0]])
+    >>> targets = torch.tensor([0, 0, 0, 1, 1])
+    >>> core_set(embeddings, targets, predictions=targets, n_per_class=1)
+    array([1, 3])
+    """
+    check_count("n_per_class", n_per_class, 1)
+    if not len(embeddings) == len(targets) == len(predictions):
+        raise AlodError(
+            f"{len(embeddings)} embeddings, {len(targets)} targets, {len(predictions)} predictions:"
+            " expected one of each per labeled image"
+        )
+    right = torch.nonzero(targets == predictions)[:, 0].cpu().numpy()
+    if len(right) == 0:
+        return right
+    points = geometry.normalize(embeddings[right].cpu()).numpy()
+    classes, labels = np.unique(targets.cpu().numpy()[right], return_inverse=True)
+    centers = class_centers(points, labels, len(classes), seed)
+    similarity = np.einsum("nd,nd->n", points, centers[labels])
+    core = [
+        right[members[np.argsort(-similarity[members], kind="stable")[:n_per_class]]]
+        for members in (np.flatnonzero(labels == c) for c in range(len(classes)))
+    ]
+    return np.sort(np.concatenate(core))
+
+
+def class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """Find one k-means center for each class.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        float (n, D).
+    labels : numpy.ndarray
+        int (n,), from 0 to n_classes - 1, each at least once.
+    n_classes : int
+        Centers.
+    seed : int
+        Seeds k-means.
+
+    Returns
+    -------
+    numpy.ndarray
+        float (n_classes, D); row c is the center matched to class c: the assignment of centers to
+        classes that agrees on the most points (Kuhn 1955, "The Hungarian method").
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points = np.array([[0.0, 1.0], [0.0, 3.0], [9.0, 0.0]])
+    >>> class_centers(points, labels=np.array([1, 1, 0]), n_classes=2, seed=0).tolist()
+    [[9.0, 0.0], [0.0, 2.0]]
+    """
+    model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
+    overlap = np.zeros((n_classes, n_classes))
+    np.add.at(overlap, (labels, model.labels_), 1)
+    return model.cluster_centers_[linear_sum_assignment(-overlap)[1]]
+
+
+def inliers(
+    scores: np.ndarray, nearest: np.ndarray, predictions: np.ndarray, n_per_class: int
+) -> np.ndarray:
+    """Choose the images of the pool whose class may be taken for known without asking.
+
+    The other end of the outlier query: the images that one class explains far better than any
+    other, if that is also what the classifier takes them for. Source: Wang, Zhang, Li, Zhang & Lin
+    2017, "Cost-effective active learning for deep image classification", who trust the classifier
+    alone.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        float (U,), contrast between the detectors of the two nearest classes; low is typical.
+    nearest : numpy.ndarray
+        int (U,), the class whose detector finds each image least outlying.
+    predictions : numpy.ndarray
+        int (U,), what the classifier takes each for.
+    n_per_class : int
+        At most so many of each class, at least 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (K,), ascending positions.
+
+    Raises
+    ------
+    AlodError
+        If the lengths differ or `n_per_class` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from alod.outliers import inliers
+    >>> nearest, predictions = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    >>> inliers(np.array([0.3, 0.1, 0.0, 0.9]), nearest, predictions, n_per_class=1)
+    array([1, 3])
+    """
+    check_count("n_per_class", n_per_class, 1)
+    if not len(scores) == len(nearest) == len(predictions):
+        raise AlodError(
+            f"{len(scores)} scores, {len(nearest)} nearest classes, {len(predictions)} predictions:"
+            " expected one of each per image"
+        )
+    agreed = np.flatnonzero(nearest == predictions)
+    agreed = agreed[np.argsort(scores[agreed], kind="stable")]
+    chosen = [agreed[predictions[agreed] == c][:n_per_class] for c in np.unique(predictions)]
+    return np.sort(np.concatenate(chosen)) if chosen else agreed
