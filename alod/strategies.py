@@ -93,10 +93,10 @@ def bald(view: PoolView, k: int, rng: Generator, n_samples: int = 20) -> Selecti
     """Ask where dropout samples of the classifier are each sure, and disagree.
 
     Scores are the mutual information between class and weights, H(mean p) - mean H(p), in nats, in
-    [0, log C], of `n_samples` passes over the pool, at least 2. Houlsby et al. 2011, "Bayesian active learning
-    for classification and preference learning"; Gal, Islam & Ghahramani 2017, "Deep Bayesian active
-    learning with image data". A large batch counts what its images tell in common again and again
-    (Kirsch et al. 2019), and without dropout there is nothing to ask by.
+    [0, log C], of `n_samples` passes over the pool, at least 2. Houlsby et al. 2011, "Bayesian
+    active learning for classification and preference learning"; Gal, Islam & Ghahramani 2017, "Deep
+    Bayesian active learning with image data". A large batch counts what its images tell in common
+    again and again (Kirsch et al. 2019), and without dropout there is nothing to ask by.
     """
     mean_p = torch.zeros_like(view.pool_logits, dtype=torch.float64)
     mean_entropy = mean_p.new_zeros(len(mean_p))
