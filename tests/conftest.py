@@ -7,8 +7,19 @@ import torch
 import alod
 from alod import training
 
-# One thread: the same sums in the same order, whatever runs beside.
-torch.set_num_threads(1)
+
+def pytest_addoption(parser):
+    parser.addoption("--half", choices=("on", "off"), help="16 bits, whatever the processor has")
+    parser.addoption("--threads", type=int, default=1, help="torch's")
+
+
+def pytest_configure(config):
+    # One thread: the same sums in the same order, whatever runs beside.
+    torch.set_num_threads(config.getoption("threads"))
+    kinds = {"on": torch.bfloat16, "off": None}
+    if config.getoption("half"):
+        half = kinds[config.getoption("half")]
+        training.half_precision = lambda device: half
 
 
 @pytest.fixture(scope="session")
