@@ -38,7 +38,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 book: $(READY)
-	@$(BIN)/python -m alod.book --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python -m alod_book.build --scale $(SCALE) $(if $(DATA),--data "$(DATA)")
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -65,7 +65,7 @@ def pages(root: Path) -> list[str]:
 def used_names(notebook: Path) -> set[str]:
     """Return the names of `alod` that a notebook's code mentions, such as ``alod.initial.select``.
 
-    What the top re-exports comes by its module: ``alod.experiment.run_experiment``.
+    What the top re-exports comes by its module: ``alod.experiments.run.run_experiment``.
     """
     known: dict[str, str] = {}
     used = set()

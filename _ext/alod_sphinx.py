@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PLOTLY = "plotly.min.js"  # a third of what the Python package holds; see plotly/package.json
 FIGURES = "alod_figures.js"
 CARDS = "alod_cards.js"
-# The images of a map, as alod.cards packs them and plotly writes them.
+# The images of a map, as alod_book.cards packs them and plotly writes them.
 SHEET = re.compile(r'"sheet":\s*("data:image[^"]+")')
 # One file with its glyphs inside: browsers refuse web fonts to some pages opened from disk.
 MATHJAX = "tex-svg.js"

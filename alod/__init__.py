@@ -5,16 +5,18 @@ this package is light; torch and numba are imported when something that needs th
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from alod.errors import AlodError
 
 if TYPE_CHECKING:
     from alod.data import Dataset, from_arrays, from_folder, load_dataset
-    from alod.experiment import ExperimentConfig, Run, run_experiment
+    from alod.experiments.run import ExperimentConfig, Run, run_experiment
+    from alod.labeling.notebook import label
+    from alod.labeling.opening import open_run
     from alod.learner import ActiveLearner
-    from alod.notebook import label
-    from alod.opening import open_run
 
 __version__ = "0.1.0"
 
@@ -24,45 +26,12 @@ _HOME = {
     "from_arrays": "alod.data",
     "from_folder": "alod.data",
     "ActiveLearner": "alod.learner",
-    "open_run": "alod.opening",
-    "label": "alod.notebook",
-    "ExperimentConfig": "alod.experiment",
-    "Run": "alod.experiment",
-    "run_experiment": "alod.experiment",
+    "open_run": "alod.labeling.opening",
+    "label": "alod.labeling.notebook",
+    "ExperimentConfig": "alod.experiments.run",
+    "Run": "alod.experiments.run",
+    "run_experiment": "alod.experiments.run",
 }
-_MODULES = {
-    "batch",
-    "book",
-    "cards",
-    "comparisons",
-    "data",
-    "encoder",
-    "evaluation",
-    "exchange",
-    "experiment",
-    "figures",
-    "geometry",
-    "initial",
-    "journal",
-    "labeling",
-    "learner",
-    "lessons",
-    "models",
-    "monitoring",
-    "notebook",
-    "opening",
-    "outliers",
-    "pictures",
-    "pool",
-    "projection",
-    "provenance",
-    "strategies",
-    "stress",
-    "sweep",
-    "training",
-    "view",
-}
-
 __all__ = [
     "ActiveLearner",
     "AlodError",
@@ -82,10 +51,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in _MODULES:
+    if not name.startswith("_") and find_spec(f"alod.{name}"):
         return import_module(f"alod.{name}")
     raise AttributeError(f"module 'alod' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+    return sorted({*globals(), *_HOME, *(m.name for m in iter_modules(__path__))})

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alod.errors import AlodError
-from alod.exchange import ANSWERS
-from alod.experiment import ExperimentConfig, run_experiment
+from alod.experiments.run import ExperimentConfig, run_experiment
+from alod.experiments.sweep import find_runs, load_configs, record, run_sweep, summarize
 from alod.files import UNWRITABLE, write_atomically
-from alod.sweep import find_runs, load_configs, record, run_sweep, summarize
+from alod.labeling.tables import ANSWERS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from alod.labeling import LabelingRun
+    from alod.labeling.run import LabelingRun
 
 app = typer.Typer(
     help="Active learning by outlier detection: pick the images worth labeling.",
@@ -269,7 +269,7 @@ def _write_table(out: Path, table: "DataFrame") -> None:
 
 
 def _open_run(folder: Path, device: str, **given: Any) -> "LabelingRun":
-    from alod.opening import open_run
+    from alod.labeling.opening import open_run
 
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
@@ -295,7 +295,7 @@ def book_run(
     out: Annotated[Path | None, typer.Option(help="Where to write the executed notebook.")] = None,
 ) -> None:
     """Execute a chapter with parameters, after checking their names and types."""
-    from alod import book
+    from alod_book import build as book
 
     pairs = dict(_pair(text) for text in parameter or [])
     try:

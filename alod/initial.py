@@ -1,141 +1,20 @@
 """The first set, chosen before any label exists, and how well it stands for the pool."""
 
-import zlib
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from scipy.stats import entropy
 from torch import Tensor
-from torch.nn import functional
 
-from alod import encoder, geometry
+from alod import geometry
+from alod.encoders import features
 from alod.errors import AlodError, check_count, check_name
-from alod.training import Images, as_tensor, resolve_device, to_float
+from alod.training import Images, as_tensor
 
 # Kernel means over more points than this differ by less than the spread of random sets.
 REFERENCE = 10_000
-SIDE = 28
-BATCH = 1024
-COMPONENTS = 50
-FILTERS = 32
-
-Describe = Callable[[Tensor], Tensor]
-# A sweep describes the same pool for many runs: the last descriptions are kept.
-KEPT = 3
-_described: dict[Hashable, Tensor] = {}
-
-
-def features(
-    images: Images, kind: str = "pixels", seed: int = 0, device: str | torch.device = "auto"
-) -> Tensor:
-    """Describe images without labels, by at most 50 principal components.
-
-    ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions makes of them
-    (Saxe et al. 2011, "On random weights and unsupervised feature learning"). ``self_supervised``:
-    of what an encoder, trained on the pool itself (:func:`alod.encoder.train`, about a minute on
-    two cores), makes of them. Images larger than 28×28 are averaged down to it first. All is fitted
-    on 10,000 images, or up to twice as many, evenly spaced over the pool.
-
-    Parameters
-    ----------
-    images : Tensor or numpy array
-        uint8 or float in [0, 1], (N, C, H, W), N at least 2.
-    kind : {"pixels", "random_conv", "self_supervised"}
-        What the components are of.
-    seed : int
-        Of the convolutions' and the encoder's weights; pixels need none.
-    device : str or torch.device
-        Where the encoder is trained; the rest is computed on the CPU.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, D) on the CPU, D = min(50, N - 1, what there is); the same for the same images,
-        and computed once for them: do not change it in place.
-
-    Raises
-    ------
-    AlodError
-        If there is no such kind.
-
-    Examples
-    --------
-    >>> import alod
-    >>> images = alod.load_dataset("mnist_mini").images[:200]
-    >>> features(images).shape
-    torch.Size([200, 50])
-    """
-    check_name("features", kind, FEATURES)
-    key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
-    if key not in _described:
-        while len(_described) >= KEPT:
-            del _described[next(iter(_described))]
-        sample = images[:: max(1, len(images) // REFERENCE)]
-        _described[key] = _components(images, FEATURES[kind](sample, seed, device))
-    return _described[key]
-
-
-def _checksum(images: Images) -> int:
-    """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
-    if isinstance(images, np.memmap):
-        images = images[:: max(1, len(images) // REFERENCE)]
-    return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)
-
-
-def _components(images: Images, describe: Describe) -> Tensor:
-    """Return the leading principal components of the descriptions, float32 (N, D)."""
-    sample = torch.cat(list(_batches(images[:: max(1, len(images) // REFERENCE)], describe)))
-    center = sample.mean(0)
-    # The leading eigenvectors of the covariance; float64 makes them the same on every machine
-    # but for a sign.
-    covariance = (sample - center).T.double() @ (sample - center).double()
-    axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
-    axes = axes[:, : min(COMPONENTS, len(sample) - 1)].float()
-    # Filled, not joined: results that lie between large buffers would keep their memory in use.
-    points = torch.empty(len(images), axes.shape[1])
-    for i, rows in enumerate(_batches(images, describe)):
-        points[i * BATCH : (i + 1) * BATCH] = (rows - center) @ axes
-    return points
-
-
-def _batches(images: Images, describe: Describe) -> Iterator[Tensor]:
-    for start in range(0, len(images), BATCH):
-        yield describe(_small(images[start : start + BATCH])).float().cpu()
-
-
-def _small(images: Images) -> Tensor:
-    """Return images as float32 in [0, 1] on the CPU, of at most 28×28 pixels."""
-    batch = to_float(as_tensor(images).cpu())
-    return functional.adaptive_avg_pool2d(batch, SIDE) if max(batch.shape[-2:]) > SIDE else batch
-
-
-def _pixels(sample: Images, seed: int, device: str | torch.device) -> Describe:
-    return lambda images: images.flatten(1)
-
-
-def _random_conv(sample: Images, seed: int, device: str | torch.device) -> Describe:
-    generator = torch.Generator().manual_seed(seed)
-    filters = torch.randn(FILTERS, sample.shape[1], 5, 5, generator=generator)
-    # Without a mean, a filter sees edges and not how light the image is.
-    filters -= filters.mean((1, 2, 3), keepdim=True)
-    return lambda images: functional.adaptive_avg_pool2d(
-        functional.conv2d(images, filters, padding=2).relu(), 4
-    ).flatten(1)
-
-
-def _self_supervised(sample: Images, seed: int, device: str | torch.device) -> Describe:
-    where = resolve_device(device)
-    encode = encoder.train(_small(sample), where, seed)
-    return torch.no_grad()(lambda images: encode(images.to(where)))
-
-
-FEATURES: dict[str, Callable[[Images, int, str | torch.device], Describe]] = {
-    "pixels": _pixels,
-    "random_conv": _random_conv,
-    "self_supervised": _self_supervised,
-}
 
 
 def _as_features(images: Images) -> Tensor:

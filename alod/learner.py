@@ -16,14 +16,12 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from alod import geometry, models, outliers, strategies, training
+from alod import encoders, geometry, models, outliers, strategies, training
 from alod._settled import seeded, settled
 from alod.data import as_images, fingerprint, from_arrays, span_of
 from alod.errors import AlodError, check_count, check_name, one_line, plain
 from alod.files import write_atomically
-from alod.initial import FEATURES
 from alod.initial import METHODS as INITIAL_METHODS
-from alod.initial import features as initial_features
 from alod.initial import select as select_initial
 from alod.strategies import Strategy
 from alod.training import Images
@@ -75,7 +73,7 @@ class ActiveLearner:
     initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
         How the first images are chosen, see :func:`alod.initial.select`.
     features : {"pixels", "random_conv", "self_supervised"}
-        By what, see :func:`alod.initial.features`.
+        By what, see :func:`alod.encoders.features`.
     training_mode : {"shrink_perturb", "warm", "scratch"}
         From where each fit sets out, see :func:`alod.training.fit`.
     steps, batch_size, learning_rate, augment
@@ -152,7 +150,7 @@ class ActiveLearner:
             self._settings[name] = check_count(name, self._settings[name], low)
         check_name("training mode", training_mode, training.TRAINING_MODES)
         check_name("initial method", initial, INITIAL_METHODS)
-        check_name("features", features, FEATURES)
+        check_name("features", features, encoders.FEATURES)
         check_name("augment", augment or "none", training.AUGMENTATIONS)
         self._strategy = strategies.get(strategy, self._settings["strategy_params"])
         self._strategy_name = strategy if isinstance(strategy, str) else None
@@ -582,7 +580,7 @@ class ActiveLearner:
         -------
         numpy.ndarray
             float32 (N, C), in [0, 1]; rows sum to 1. How far they can be trusted is a question of
-            its own, see :func:`alod.evaluation.calibration_error`.
+            its own, see :func:`alod.experiments.evaluation.calibration_error`.
         """
         return np.asarray(self._logits(images).softmax(1))
 
@@ -815,7 +813,7 @@ class ActiveLearner:
     def _scaled_features(self) -> Tensor:
         """Describe the images without labels, in lengths that embeddings of length 1 bear."""
         if self._features is None:
-            features = initial_features(self.images)
+            features = encoders.features(self.images)
             length = torch.linalg.vector_norm(features, dim=1).mean()
             self._features = features / length.clamp_min(1e-6)
         return self._features
@@ -825,7 +823,7 @@ class ActiveLearner:
         kind, method = self._settings["features"], self._settings["initial"]
         if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
             return self.images
-        return initial_features(self.images, kind, device=self.device)[pool]
+        return encoders.features(self.images, kind, device=self.device)[pool]
 
     def _mc_logits(self, n: int) -> Tensor:
         # Over all images, as they lie: a memory-mapped pool cannot be copied.

@@ -36,8 +36,8 @@ class PoolView:
     foreign_embeddings : Tensor
         float32 (F, D), images that the oracle called "not of this task".
     labeled_features, pool_features, foreign_features : Tensor
-        float32 (L, P), (U, P), (F, P), what is known without labels (:func:`alod.initial.features`,
-        scaled to mean length 1); there only if F > 0, else P is 0.
+        float32 (L, P), (U, P), (F, P), what is known without labels
+        (:func:`alod.encoders.features`, scaled to mean length 1); there only if F > 0, else P is 0.
     mc_logits : callable
         ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
         (n, U, C), on demand: each costs one pass over the pool.

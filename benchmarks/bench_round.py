@@ -21,7 +21,7 @@ from torchvision import transforms
 
 import alod
 from alod import models, strategies, training
-from alod.provenance import provenance
+from alod.experiments.provenance import provenance
 from alod.view import PoolView
 
 N_POOL, N_LABELED, BATCH, EPOCHS = 60_000, 300, 32, 30

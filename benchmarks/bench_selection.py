@@ -23,8 +23,8 @@ from torch import Tensor
 
 import alod
 from alod import geometry, models, outliers, strategies, training
+from alod.experiments.provenance import provenance
 from alod.files import write_atomically
-from alod.provenance import provenance
 from alod.view import PoolView
 
 README = Path(__file__).parent / "README.md"

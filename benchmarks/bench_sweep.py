@@ -16,7 +16,7 @@ from dataclasses import replace
 import joblib
 
 from alod import ExperimentConfig
-from alod.sweep import run_sweep
+from alod.experiments.sweep import run_sweep
 
 RUNS_A_JOB = 3
 

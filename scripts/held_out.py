@@ -18,8 +18,8 @@ import torch
 
 import alod
 from alod import training
+from alod.experiments.provenance import provenance
 from alod.files import write_atomically
-from alod.provenance import provenance
 
 POOL = 50_000
 # Classifiers by data set, labels after each round, what is compared, seeds.

@@ -13,8 +13,8 @@ import plotly
 from check_book import FLAGS, browser_path
 from playwright.sync_api import sync_playwright
 
-from alod import figures
-from alod.figures import DATASET_NAMES
+from alod_book import figures
+from alod_book.figures import DATASET_NAMES
 
 # As many as can be told apart without a legend.
 SHOWN = ["random", "outlier_topk", "margin", "outlier"]

@@ -18,10 +18,11 @@ import pandas as pd
 from make_mini import PER_CLASS, SEED, archive, draw
 
 import alod
-from alod import evaluation, pictures, projection, sweep
-from alod.experiment import load_run
+from alod.experiments import evaluation, sweep
+from alod.experiments.provenance import provenance
+from alod.experiments.run import load_run
 from alod.files import write_atomically
-from alod.provenance import provenance
+from alod_book import pictures, projection
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENT = ROOT / "book" / "experiments" / "projections.yaml"

@@ -17,9 +17,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from alod import book
+from alod.experiments.provenance import provenance
 from alod.files import write_atomically
-from alod.provenance import provenance
+from alod_book import build as book
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 

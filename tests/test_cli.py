@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from alod import cli
-from alod.experiment import ExperimentConfig, load_run
+from alod.experiments.run import ExperimentConfig, load_run
 
 
 def test_run_writes_the_folder_and_prints_a_row_a_round(tmp_path, capsys):

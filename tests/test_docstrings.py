@@ -30,7 +30,7 @@ TOLD_ELSEWHERE = {
     ),
     "alod.outliers.Detector.fit": "alod.outliers.KNN",
     "alod.outliers.Detector.decision_function": "alod.outliers.KNN",
-    "alod.encoder.Encoder.forward": "alod.encoder.Encoder",
+    "alod.encoders.Encoder.forward": "alod.encoders.Encoder",
     "alod.models.Normalize.forward": "alod.models.Normalize",
     "alod.models.AverageTo.forward": "alod.models.average_to",
     "alod.models.average_to": "alod.models.LeNet5",
@@ -41,7 +41,7 @@ TOLD_ELSEWHERE = {
     "alod.models.FromTorchvision.forward": "alod.models.FromTorchvision",
     # They do what the learner's do, and write it down.
     **{
-        f"alod.labeling.LabelingRun.{name}": f"alod.learner.ActiveLearner.{name}"
+        f"alod.labeling.run.LabelingRun.{name}": f"alod.learner.ActiveLearner.{name}"
         for name in ("teach", "skip", "undo", "load")
     },
     # Its images are those that the learner was made of.
@@ -153,9 +153,9 @@ def test_examples_show_what_comes_out(name, tmp_path, monkeypatch):
 
 # What builds the book and runs notebooks takes minutes, or means nothing alone.
 TOO_LONG = {
-    *(f"alod.batch.{name}" for name in ("main", "run_batch")),
+    *(f"alod_book.grid.{name}" for name in ("main", "run_batch")),
     *(
-        f"alod.book.{name}"
+        f"alod_book.build.{name}"
         for name in ("ChapterFailed", "PlotlyRenderer", "build", "main", "run_chapter", "status")
     ),
 }

@@ -1,0 +1,242 @@
+"""Images to features, without labels: pixels, random convolutions, or learned from the pool."""
+
+import zlib
+from collections.abc import Callable, Hashable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alod._settled import seeded
+from alod.errors import check_name
+from alod.models import AverageTo
+from alod.training import Images, as_tensor, augment_batch, erase_square, resolve_device, to_float
+
+SAMPLE = 10_000  # images, evenly spaced over the pool, that a description is fitted to
+SIDE = 28
+BATCH = 1024
+COMPONENTS = 50
+FILTERS = 32
+
+STEPS, VIEWED, TEMPERATURE = 300, 192, 0.5
+ERASED = 10 / 28  # of the longer side: the square that a view may lose
+
+Describe = Callable[[Tensor], Tensor]
+# A sweep describes the same pool for many runs: the last descriptions are kept.
+KEPT = 3
+_described: dict[Hashable, Tensor] = {}
+
+
+def features(
+    images: Images, kind: str = "pixels", seed: int = 0, device: str | torch.device = "auto"
+) -> Tensor:
+    """Describe images without labels, by at most 50 principal components.
+
+    ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions makes of them
+    (Saxe et al. 2011, "On random weights and unsupervised feature learning"). ``self_supervised``:
+    of what an encoder, trained on the pool itself (:func:`train`, about a minute on
+    two cores), makes of them. Images larger than 28×28 are averaged down to it first. All is fitted
+    on 10,000 images, or up to twice as many, evenly spaced over the pool.
+
+    Parameters
+    ----------
+    images : Tensor or numpy array
+        uint8 or float in [0, 1], (N, C, H, W), N at least 2.
+    kind : {"pixels", "random_conv", "self_supervised"}
+        What the components are of.
+    seed : int
+        Of the convolutions' and the encoder's weights; pixels need none.
+    device : str or torch.device
+        Where the encoder is trained; the rest is computed on the CPU.
+
+    Returns
+    -------
+    Tensor
+        float32 (N, D) on the CPU, D = min(50, N - 1, what there is); the same for the same images,
+        and computed once for them: do not change it in place.
+
+    Raises
+    ------
+    AlodError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> import alod
+    >>> images = alod.load_dataset("mnist_mini").images[:200]
+    >>> features(images).shape
+    torch.Size([200, 50])
+    """
+    check_name("features", kind, FEATURES)
+    key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
+    if key not in _described:
+        while len(_described) >= KEPT:
+            del _described[next(iter(_described))]
+        sample = images[:: max(1, len(images) // SAMPLE)]
+        _described[key] = _components(images, FEATURES[kind](sample, seed, device))
+    return _described[key]
+
+
+def _checksum(images: Images) -> int:
+    """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
+    if isinstance(images, np.memmap):
+        images = images[:: max(1, len(images) // SAMPLE)]
+    return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)
+
+
+def _components(images: Images, describe: Describe) -> Tensor:
+    """Return the leading principal components of the descriptions, float32 (N, D)."""
+    sample = torch.cat(list(_batches(images[:: max(1, len(images) // SAMPLE)], describe)))
+    center = sample.mean(0)
+    # The leading eigenvectors of the covariance; float64 makes them the same on every machine
+    # but for a sign.
+    covariance = (sample - center).T.double() @ (sample - center).double()
+    axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
+    axes = axes[:, : min(COMPONENTS, len(sample) - 1)].float()
+    # Filled, not joined: results that lie between large buffers would keep their memory in use.
+    points = torch.empty(len(images), axes.shape[1])
+    for i, rows in enumerate(_batches(images, describe)):
+        points[i * BATCH : (i + 1) * BATCH] = (rows - center) @ axes
+    return points
+
+
+def _batches(images: Images, describe: Describe) -> Iterator[Tensor]:
+    for start in range(0, len(images), BATCH):
+        yield describe(_small(images[start : start + BATCH])).float().cpu()
+
+
+def _small(images: Images) -> Tensor:
+    """Return images as float32 in [0, 1] on the CPU, of at most 28×28 pixels."""
+    batch = to_float(as_tensor(images).cpu())
+    return functional.adaptive_avg_pool2d(batch, SIDE) if max(batch.shape[-2:]) > SIDE else batch
+
+
+def _pixels(sample: Images, seed: int, device: str | torch.device) -> Describe:
+    return lambda images: images.flatten(1)
+
+
+def _random_conv(sample: Images, seed: int, device: str | torch.device) -> Describe:
+    generator = torch.Generator().manual_seed(seed)
+    filters = torch.randn(FILTERS, sample.shape[1], 5, 5, generator=generator)
+    # Without a mean, a filter sees edges and not how light the image is.
+    filters -= filters.mean((1, 2, 3), keepdim=True)
+    return lambda images: functional.adaptive_avg_pool2d(
+        functional.conv2d(images, filters, padding=2).relu(), 4
+    ).flatten(1)
+
+
+def _self_supervised(sample: Images, seed: int, device: str | torch.device) -> Describe:
+    where = resolve_device(device)
+    encode = train(_small(sample), where, seed)
+    return torch.no_grad()(lambda images: encode(images.to(where)))
+
+
+FEATURES: dict[str, Callable[[Images, int, str | torch.device], Describe]] = {
+    "pixels": _pixels,
+    "random_conv": _random_conv,
+    "self_supervised": _self_supervised,
+}
+
+
+class Encoder(nn.Module):
+    """Three convolutions with stride 2: where on the image what is seen is not forgotten.
+
+    Parameters
+    ----------
+    in_channels : int
+        1 for grey, 3 for color images.
+
+    Examples
+    --------
+    >>> tuple(Encoder(1)(torch.zeros(2, 1, 28, 28)).shape)
+    (2, 1024)
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        blocks = [_block(a, b) for a, b in pairwise((in_channels, 32, 64, 64))]
+        self.layers = nn.Sequential(*blocks, AverageTo(4), nn.Flatten())
+        # Learns what the loss wants and is left out afterwards, as in SimCLR.
+        self.project = nn.Sequential(nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Describe images: float32 in [0, 1], (N, C, H, W) -> (N, 1024)."""
+        described: Tensor = self.layers(images)
+        return described
+
+
+def _block(channels: int, out: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+    )
+
+
+def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
+    """Train an encoder to know an image again in two distorted views of it, among others' views.
+
+    Source: Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of
+    visual representations" (SimCLR). Views are those of :func:`alod.training.augment_batch` for
+    digits, which leave the class of other things alone, too, with a square erased.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8, or float in [0, 1], (N, C, H, W).
+    device : torch.device
+        Where to train.
+    seed : int
+        Of weights, batches and views.
+
+    Returns
+    -------
+    Encoder
+        In evaluation mode, on `device`.
+
+    Examples
+    --------
+    >>> images = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8)
+    >>> encoder = train(images, torch.device("cpu"))
+    >>> tuple(encoder(images[:2] / 255).shape)
+    (2, 1024)
+    """
+    with seeded(seed, device):
+        encoder = Encoder(images.shape[1]).to(device).train()
+        optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
+        for _ in range(STEPS):
+            rows = torch.randperm(len(images))[:VIEWED]
+            batch = to_float(images[rows].to(device))
+            views = torch.cat([_view(batch), _view(batch)])
+            loss = _contrastive_loss(encoder.project(encoder(views)))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return encoder.eval()
+
+
+def _contrastive_loss(views: Tensor) -> Tensor:
+    """Return the normalized temperature-scaled cross entropy (NT-Xent) of views in pairs.
+
+    Parameters
+    ----------
+    views : Tensor
+        float32 (V, D), V = 2 N; rows i and N + i show the same image.
+
+    Returns
+    -------
+    Tensor
+        Scalar (), the lower the better each view tells its partner from the 2 N - 2 others.
+    """
+    views = functional.normalize(views)
+    similarity = views @ views.T / TEMPERATURE
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    partner = torch.arange(len(views), device=views.device).roll(len(views) // 2)
+    return functional.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+
+
+def _view(images: Tensor) -> Tensor:
+    """Distort each image by a random affine map and erase a square of it."""
+    return erase_square(augment_batch(images, "digits"), ERASED)

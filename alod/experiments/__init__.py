@@ -1,0 +1,1 @@
+"""Simulated active learning: runs, sweeps, and what their curves tell."""

@@ -1,0 +1,84 @@
+"""Where a number comes from: versions, git commit, machine."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("alod", "torch", "torchvision", "numpy", "scikit-learn", "pyod", "pandas")
+
+
+def provenance() -> dict[str, object]:
+    """Describe the software and machine that computes right now.
+
+    Returns
+    -------
+    dict
+        ``versions`` (package -> version, Python included), ``git_commit`` (40 hex digits, with
+        ``+`` where the working tree differs from it; None outside a checkout), ``machine``
+        (platform, processor, cores), ``time`` (UTC, ISO 8601).
+
+    Examples
+    --------
+    >>> sorted(provenance())
+    ['git_commit', 'machine', 'time', 'versions']
+    """
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "git_commit": git_commit(),
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout this package lies in, ``+`` added if it was changed.
+
+    Returns
+    -------
+    str or None
+        None when the package was installed from an archive.
+
+    Examples
+    --------
+    >>> commit = git_commit()
+    >>> commit is None or len(commit.removesuffix("+")) == 40
+    True
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _processor() -> str:
+    """Return the processor's marketing name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

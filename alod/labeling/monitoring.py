@@ -1,0 +1,334 @@
+"""What labeling has brought so far: when to stop, how good it is, which labels look wrong."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from alod import geometry, outliers, training
+from alod.errors import AlodError, check_count
+from alod.learner import FOREIGN, SKIPPED, UNCLEAR, ActiveLearner
+from alod.stopping import agreement, percent, stopping_advice
+
+HISTORY = (
+    "n_labeled",
+    "n_foreign",
+    "n_skipped",
+    "changed",
+    "kappa",
+    "audit_right",
+    "audit_answered",
+)
+"""The columns of a history, which has one row for each time the classifier has learned."""
+
+
+def observe(
+    learner: ActiveLearner,
+    before: npt.NDArray[np.int64] | None,
+    audit: tuple[int, int] = (0, 0),
+) -> dict[str, float]:
+    """Describe the state after a fit, as one row of a history.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        It has just learned.
+    before : numpy.ndarray or None
+        int64 (N,), its predictions for all its images before; None after the first fit.
+    audit : (int, int)
+        How many audit images it gets right, of how many that were answered.
+
+    Returns
+    -------
+    dict
+        The keys of :data:`HISTORY`; ``changed`` is the share of predictions that the fit changed,
+        ``kappa`` the agreement corrected for chance; both NaN after the first fit, kappa while a
+        class has no label.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> observe(learner, before=None)["n_labeled"]
+    40
+    """
+    changed, kappa = float("nan"), float("nan")
+    if before is not None:
+        changed, kappa = agreement(before, predictions(learner))
+    if len(np.unique(learner.answers[learner.labeled])) < learner.n_classes:
+        # Predictions that never name a class are stable, too; those rounds must not count later.
+        kappa = float("nan")
+    return {
+        "n_labeled": len(learner.labeled),
+        "n_foreign": len(learner.foreign),
+        "n_skipped": int(np.isin(learner.answers, (SKIPPED, UNCLEAR)).sum()),
+        "changed": changed,
+        "kappa": kappa,
+        "audit_right": audit[0],
+        "audit_answered": audit[1],
+    }
+
+
+def predictions(learner: ActiveLearner) -> npt.NDArray[np.int64]:
+    """Return what the learner takes every one of its images for.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        It has learned at least once.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (N,), classes.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> predictions(learner).shape
+    (500,)
+    """
+    return np.asarray(learner.outputs()[1].argmax(1))
+
+
+def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval in which the true share lies, given a random sample.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". It
+    holds for small samples and for shares near 0 and 1, where the usual interval does not.
+
+    Parameters
+    ----------
+    right : int
+        Successes, 0 to `answered`.
+    answered : int
+        Size of the sample, at least 1.
+    level : float
+        Confidence, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        In [0, 1].
+
+    Raises
+    ------
+    AlodError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(45, 50)
+    >>> round(low, 3), round(high, 3)
+    (0.786, 0.957)
+    """
+    from scipy.stats import binomtest
+
+    check_count("answered", answered, 1)
+    check_count("right", right, 0, answered)
+    if not 0 < level < 1:
+        raise AlodError(f"level={level!r}: expected a number between 0 and 1")
+    interval = binomtest(right, answered).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def accuracy_sentence(right: int, answered: int) -> str:
+    """Say how good the classifier is, as far as a random audit set can tell.
+
+    Parameters
+    ----------
+    right, answered : int
+        Audit images that the classifier gets right, and that were answered.
+
+    Returns
+    -------
+    str
+        One sentence.
+
+    Examples
+    --------
+    >>> accuracy_sentence(45, 50).partition(",")[0]
+    'Estimated accuracy 90.0 %'
+    """
+    if not answered:
+        return "No audit image is answered yet, so nobody knows how good the classifier is."
+    low, high = wilson_interval(right, answered)
+    return (
+        f"Estimated accuracy {percent(right / answered)}, between {percent(low)} and "
+        f"{percent(high)} with 95 % confidence ({right} of {answered} audit images right)."
+    )
+
+
+def class_balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFrame:
+    """Count the labels of each class, beside the share of the pool that is taken for it.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        With or without labels.
+    classes : sequence of str
+        Names in the order of the class numbers.
+
+    Returns
+    -------
+    DataFrame
+        A row for each class: ``label, n_labeled, predicted_share`` (of the pool, in [0, 1]; NaN
+        before the first fit).
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> int(class_balance(learner, data.classes)["n_labeled"].sum())
+    40
+    """
+    n = len(classes)
+    counts = np.bincount(learner.answers[learner.labeled], minlength=n)
+    shares = np.full(n, np.nan)
+    if learner.fitted and len(learner.pool):
+        shares = np.bincount(predictions(learner)[learner.pool], minlength=n) / len(learner.pool)
+    return pd.DataFrame({"label": list(classes), "n_labeled": counts, "predicted_share": shares})
+
+
+def suspected_errors(
+    learner: ActiveLearner, n: int = 10, folds: int = 4, seed: int = 0
+) -> pd.DataFrame:
+    """Find the labels that look wrong: images that are outliers within their labeled class.
+
+    A classifier that has seen a wrong label believes it. So the labels are cut into folds, and each
+    fold is embedded by a copy that has not learned from it; there, exact kNN detectors fitted on
+    each class of the other folds tell how outlying the image is to its own class, and how outlying
+    to the best other one. It costs `folds` fits.
+
+    Fails where a class has few labels: then honest images of it look as strange as wrong ones.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        With labels of at least two classes.
+    n : int
+        Images to name at most.
+    folds : int
+        Parts, 2 or more, and no more than there are labels.
+    seed : int
+        Cuts the folds.
+
+    Returns
+    -------
+    DataFrame
+        At most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
+        ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
+        outlyingness to the other: positive, since only those are named that the other fits better).
+
+    Raises
+    ------
+    AlodError
+        If a number is out of range or fewer than two classes are labeled.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> len(suspected_errors(learner, n=5)) <= 5
+    True
+    """
+    labeled = learner.labeled
+    targets = torch.as_tensor(learner.answers[labeled])
+    if len(targets.unique()) < 2:
+        raise AlodError("labels of fewer than two classes: expected two, to compare them")
+    check_count("n", n, 1)
+    check_count("folds", folds, 2, len(labeled), "labels")
+    fold_of = np.random.default_rng(seed).permutation(np.arange(len(labeled)) % folds)
+    rows = [_suspicion(learner, labeled, targets, fold_of == fold) for fold in range(folds)]
+    found = pd.concat(rows).sort_values("suspicion", ascending=False, kind="stable")
+    return found[found["suspicion"] > 0].head(n).reset_index(drop=True)
+
+
+def _suspicion(
+    learner: ActiveLearner, labeled: np.ndarray, targets: torch.Tensor, out: np.ndarray
+) -> pd.DataFrame:
+    """Judge the labels of one fold by what the others say."""
+    model = learner.fit_without(labeled[out])
+    embeddings, _ = training.infer(model, learner.images[labeled])
+    embeddings = geometry.normalize(embeddings)
+    told = targets[~out]
+    # The third nearest: a second slip of the same kind must not vouch for the first.
+    detector = outliers.KNN(n_neighbors=3)
+    scores = outliers.class_scores(detector, embeddings[~out], told, embeddings[out])
+    classes = told.unique().numpy()
+    given = targets[out].numpy()
+    own = classes == given[:, None]
+    # A class that has no label outside this fold cannot be judged.
+    other = np.where(own, np.inf, scores)
+    best = other.min(axis=1)
+    mine = np.where(own, scores, 0).sum(axis=1)
+    return pd.DataFrame(
+        {
+            "index": labeled[out],
+            "label": given,
+            "looks_like": classes[other.argmin(axis=1)],
+            "suspicion": mine - best,
+        }
+    )
+
+
+def report(
+    learner: ActiveLearner, classes: Sequence[str], history: pd.DataFrame, files_left_out: int = 0
+) -> str:
+    """Tell the state of a labeling in a few plain lines.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        With or without labels.
+    classes : sequence of str
+        Names in the order of the class numbers.
+    history : DataFrame
+        Columns as :data:`HISTORY`, one row for each fit; may be empty.
+    files_left_out : int
+        Image files that could not be read.
+
+    Returns
+    -------
+    str
+        Lines of text.
+
+    Examples
+    --------
+    >>> import alod
+    >>> data = alod.load_dataset("mnist_mini")
+    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+    >>> import pandas as pd
+    >>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
+    '40 labels'
+    """
+    balance = class_balance(learner, classes)
+    counts = ", ".join(f"{row.label} {row.n_labeled}" for row in balance.itertuples())
+    n_skipped = int(np.isin(learner.answers, (SKIPPED, UNCLEAR)).sum())
+    lines = [
+        f"{len(learner.labeled)} labels ({counts}), {(learner.answers == FOREIGN).sum()} not one "
+        f"of these, {n_skipped} skipped; {len(learner.pool)} images left in the pool."
+    ]
+    missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
+    if len(learner.labeled) and missing:
+        lines.append(f"No label yet: {', '.join(missing)}.")
+    if files_left_out:
+        lines.append(f"Image files left out because they cannot be read: {files_left_out}.")
+    if len(history):
+        last = history.iloc[-1]
+        if last["audit_answered"]:
+            lines.append(accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
+        lines.append(stopping_advice(history, missing))
+    return "\n".join(lines)

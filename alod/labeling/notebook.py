@@ -1,0 +1,70 @@
+"""Labeling in a notebook; what it needs besides is imported when it is asked for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from alod.errors import AlodError, check_count
+from alod.labeling.tables import check_classes
+from alod.learner import ActiveLearner
+
+if TYPE_CHECKING:
+    from alod.labeling.widget import LabelWidget
+
+
+def label(
+    learner: ActiveLearner,
+    classes: Sequence[str] | None = None,
+    k: int = 20,
+) -> "LabelWidget":
+    """Show what the learner asks for, as a grid of images to be labeled with the keyboard.
+
+    Works where widgets do: JupyterLab, Jupyter Notebook, VS Code, Colab. Each answer goes to the
+    learner at once; of a learner from :func:`open_run` it is on disk then.
+
+    Keys: digits for the first ten classes (1 to 9, 0), space to accept the suggestion, U undo,
+    S skip, C cannot tell, N not one of these, arrows to move, Enter to learn and ask for more.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+        From :func:`open_run`, or one that lives in memory.
+    classes : sequence of str, optional
+        Class names in the order of the class numbers; not needed for a learner that knows them.
+    k : int
+        Images in a batch, 1 to 1000.
+
+    Returns
+    -------
+    LabelWidget
+        It shows itself as a cell's last line. Scripts drive it with its methods ``answer``,
+        ``undo`` and ``learn``. Asked again for the same learner, it is the same grid: two cells
+        show the same images and answers.
+
+    Raises
+    ------
+    AlodError
+        If anywidget is not installed, or there are not as many names as classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import alod
+    >>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
+    >>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+    >>> panel = label(run, k=5)
+    >>> len(panel.tiles)
+    5
+    """
+    known = getattr(learner, "classes", None)
+    names = check_classes(known if classes is None and known else classes or ())
+    if len(names) != learner.n_classes or (known and tuple(known) != names):
+        expected = ", ".join(known) if known else f"{learner.n_classes} names"
+        raise AlodError(f"classes={list(names)!r}: expected those of the learner, {expected}")
+    check_count("k", k, 1, 1000)
+    try:
+        from alod.labeling.widget import grid
+    except ImportError as error:
+        raise AlodError(
+            f"label() needs {error.name or 'anywidget'}: pip install 'alod[label]'"
+        ) from None
+    return grid(learner, names, k)

@@ -1,0 +1,332 @@
+"""Make a run that people label, or go on with one, after whatever may have happened."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from alod import strategies
+from alod.errors import AlodError, check_count, check_name, plain
+from alod.files import lock_run, refusing, write_atomically
+from alod.imagefiles import darkness, is_passed_over, left_out, parts_of
+from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
+from alod.labeling.run import PATIENCE, LabelingRun, Settings
+from alod.labeling.tables import check_classes
+from alod.learner import ActiveLearner
+from alod.models import MODELS
+from alod.names import nfc, spellings
+
+_RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
+
+
+def open_run(
+    folder: str | Path,
+    images: str | Path | npt.ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    *,
+    model: str | nn.Module | None = None,
+    strategy: str | strategies.Strategy | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> LabelingRun:
+    """Make a run that people label, or go on with one, after whatever may have happened.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run's own folder, made if it is not there.
+    images : str, Path or array, optional
+        A folder of image files, or an array as :func:`alod.data.from_arrays` takes them; needed
+        the first time, and after the images have moved. Image files that were added, changed or
+        removed since the last time are noticed.
+    classes : sequence of str, optional
+        Class names, needed the first time, unless ``folders_are_classes``.
+    model : str or torch.nn.Module, optional
+        A name, by default ``"cnn"``, or a module that returns ``(embedding, logits)``, which is to
+        be given again each time.
+    strategy : str or callable, optional
+        A name, by default ``"outlier"``, or a function, which is to be given again each time.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``; need not be the one the run was made on.
+    **settings
+        Fields of :class:`Settings`; later, only what they are already.
+
+    Returns
+    -------
+    LabelingRun
+        With every answer ever given.
+
+    Raises
+    ------
+    AlodError
+        If an argument is wrong or not what the run was made with, the folder holds something else,
+        or the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import alod
+    >>> digits = alod.load_dataset("mnist_mini")
+    >>> folder = tempfile.mkdtemp()
+    >>> run = open_run(folder, digits.images[:200], digits.classes, model="lenet5", steps=20)
+    >>> asked = run.query(30)
+    >>> run.teach(asked, digits.targets[asked])
+    >>> len(open_run(folder).labeled)  # from what is on disk
+    30
+    """
+    path = Path(folder).expanduser()
+    unknown = set(settings) - {f.name for f in fields(Settings)}
+    if unknown:
+        allowed = ", ".join(f.name for f in fields(Settings))
+        raise AlodError(f"unknown setting {min(unknown)!r}: expected one of {allowed}")
+    given = plain(settings)
+    if classes is not None:
+        given["classes"] = check_classes(classes)
+    for name, value in (("model", model), ("strategy", strategy)):
+        if value is not None:
+            given[name] = value if isinstance(value, str) else "given"
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        run = _make_or_reopen(path, images, given, model, strategy, device)
+    for note in notes:  # told where the user called
+        warnings.warn(str(note.message), note.category, stacklevel=2)
+    return run
+
+
+def _make_or_reopen(
+    path: Path,
+    images: str | Path | npt.ArrayLike | None,
+    given: dict[str, Any],
+    model: str | nn.Module | None,
+    strategy: str | strategies.Strategy | None,
+    device: str,
+) -> LabelingRun:
+    created = not path.exists()
+    if not (path / "run.json").exists():
+        # Refused before anything is written.
+        _check_new(path, images)
+        _settings(given, images, path, strategy)
+    with refusing(path, "give a folder that can be written"):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock_run(path, PATIENCE):
+            _sweep_leftovers(path)
+            run = _open(path, images, given, model, strategy, device)
+    except Exception:
+        if not (path / "run.json").exists():
+            # What was read of a pool without a run would be taken for another run's.
+            shutil.rmtree(path if created else path / "pool", ignore_errors=True)
+        raise
+    run.restore()
+    if run.gone:
+        warnings.warn(
+            f"{path}: answers for images that are not there: {len(run.gone)}; they are kept, and "
+            "count again when the images are back",
+            stacklevel=2,
+        )
+    return run
+
+
+def _open(
+    path: Path,
+    images: str | Path | npt.ArrayLike | None,
+    given: dict[str, Any],
+    model: str | nn.Module | None,
+    strategy: str | strategies.Strategy | None,
+    device: str,
+) -> LabelingRun:
+    made = (path / "run.json").exists()
+    stored = _read_json(path / "run.json") if made else {}
+    kept: dict[str, Any] = stored.get("settings", {})
+    for name, value in given.items():
+        if made and _plain(value) != kept.get(name):
+            raise AlodError(
+                f"{path}: was made with {name}={kept.get(name)!r}, not {_plain(value)!r}; leave it "
+                "out, or make another run folder"
+            )
+    values = kept | given
+    for name, value in (("model", model), ("strategy", strategy)):
+        if values.get(name) == "given" and not callable(value):
+            raise AlodError(
+                f"{path}: was made with a {name} of your own; open it in Python, "
+                f"alod.open_run({str(path)!r}, {name}=...)"
+            )
+    settings = _settings(values, images, path, strategy)
+    where = stored.get("images")
+    if made and images is not None and isinstance(where, list) != isinstance(images, str | Path):
+        made_of = "a folder of images" if isinstance(where, list) else "an array"
+        raise AlodError(f"{path}: was made of {made_of}; leave images= out")
+    root = _image_root(path, images, where)
+    pool = _read_pool(path, images, root, settings.image_size)
+    run = LabelingRun(
+        path,
+        settings,
+        pool,
+        root,
+        model if isinstance(model, nn.Module) else settings.model,
+        strategy if callable(strategy) else settings.strategy,
+        device,
+    )
+    where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
+    content = {"images": where, "settings": _plain(asdict(settings))}
+    if content != stored:
+        mend = "free space or access, then open the run again"
+        write_atomically(path / "run.json", json.dumps(content, indent=1) + "\n", mend)
+    return run
+
+
+def _settings(
+    values: dict[str, Any],
+    images: str | Path | npt.ArrayLike | None,
+    path: Path,
+    strategy: str | strategies.Strategy | None,
+) -> Settings:
+    """Check and complete the settings of a run."""
+    if values.get("folders_are_classes") and not values.get("classes"):
+        if not isinstance(images, str | Path):
+            raise AlodError("folders_are_classes: expected images=, a folder with a folder a class")
+        root = Path(images).expanduser()
+        names = {nfc(p.name) for p in root.glob("*") if p.is_dir() and not is_passed_over(p.name)}
+        if parts := parts_of(names):
+            raise AlodError(
+                f"image folder {root}: {', '.join(sorted(parts))} look like the parts of one data "
+                "set, not like classes; give the folder of one, or classes="
+            )
+        values["classes"] = check_classes(sorted(names))
+    if not values.get("classes"):
+        raise AlodError(f"{path}: a new run needs classes=, such as ['cat', 'dog']")
+    later = values.keys() - {f.name for f in fields(Settings)}
+    if later:
+        raise AlodError(
+            f"{path / 'run.json'}: has the setting {min(later)!r}, unknown to this version of alod;"
+            " upgrade alod"
+        )
+    settings = Settings(**{**values, "classes": check_classes(values["classes"])})
+    check_count("image_size", settings.image_size, 16, 1024)
+    check_count("audit", settings.audit, 0)
+    if settings.model != "given":
+        check_name("model", settings.model, MODELS)
+    # The learner's own checks, on one blank image, before a million others are read.
+    blank = np.zeros((1, 1, 16, 16), np.uint8)
+    chosen = strategy if callable(strategy) else settings.strategy
+    ActiveLearner(blank, len(settings.classes), "lenet5", chosen, **settings.of_learner)
+    return settings
+
+
+def _image_root(
+    path: Path, images: str | Path | npt.ArrayLike | None, stored: object
+) -> Path | None:
+    """Return the folder of the images, wherever it has moved to; None for an array."""
+    if isinstance(images, str | Path):
+        return Path(images).expanduser().resolve()
+    if images is not None or not isinstance(stored, list):
+        return None
+    places = [(path / name).resolve() for place in stored for name in spellings(str(place))]
+    return next((place for place in places if place.is_dir()), places[0])
+
+
+def _read_pool(
+    path: Path, images: str | Path | npt.ArrayLike | None, root: Path | None, side: int
+) -> Pool:
+    """Read the images, or go on with those that were read before."""
+    cache = path / "pool"
+    old = cached(cache)
+    if root is not None and (root.is_dir() or old is None or images is not None):
+        if old is not None and images is not None:
+            _check_same_folder(path, root, old)
+        pool = read_folder(root, cache, side)
+    elif images is not None and root is None:
+        if old is None:
+            return read_array(images, cache)  # type: ignore[arg-type]
+        if not same_images(old, images):  # type: ignore[arg-type]
+            raise AlodError(f"{path}: was made with other images; leave images= out")
+        return old
+    elif old is None:
+        raise AlodError(f"{path}: its images are not there any more; give images= again")
+    else:
+        if root is not None:
+            warnings.warn(
+                f"image folder {root} is not there: going on with the {len(old.files)} images as "
+                "they were read; give images= with its new place",
+                stacklevel=2,
+            )
+        return old
+    if old is None or pool.images.filename != old.images.filename:
+        _tell_changes(path, pool, old)
+    return pool
+
+
+def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
+    few = old.files[:: max(1, len(old.files) // 1000)]
+    if root.is_dir() and not any((root / n).is_file() for name in few for n in spellings(name)):
+        raise AlodError(
+            f"{path}: was made with other images than {root} holds, {few[0]} for one; leave "
+            "images= out, or make another run folder"
+        )
+
+
+def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
+    told = []
+    if old is None or old.broken != pool.broken:
+        told.append(left_out(pool.broken, len(pool.broken) + len(pool.files)))
+    if old is None or old.span != pool.span:
+        told.append(darkness(pool.images, pool.span))
+    if old is not None:
+        before, now = set(map(nfc, old.files)), set(map(nfc, pool.files))
+        told.append(
+            f"the image folder has changed (images new: {len(now - before)}, gone: "
+            f"{len(before - now)}); every answer is kept"
+        )
+    for line in filter(None, told):
+        warnings.warn(f"{path}: {line}", stacklevel=2)
+
+
+def _check_new(path: Path, images: object) -> None:
+    """Refuse to make a run where something else lies, before anything is written."""
+    if path.is_dir():
+        others = [p.name for p in path.iterdir() if p.name not in ("pool", ".lock")]
+        others = [name for name in others if not name.startswith(".run.json")]
+        if "labels.csv" in others:
+            raise AlodError(f"{path}: holds labels.csv but no run.json; {_RESCUE}")
+        if others:
+            raise AlodError(
+                f"{path}: holds no run but other files ({min(others)}); give a folder of its own"
+            )
+    if images is None:
+        raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
+
+
+def _sweep_leftovers(path: Path) -> None:
+    """Delete the temporary files of processes that were killed; the lock is held."""
+    for place in (path, path / "pool"):
+        for leftover in place.glob(".*"):
+            if leftover.is_file() and leftover.name != ".lock":
+                leftover.unlink(missing_ok=True)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with refusing(path, "let it be read"):
+        content = path.read_bytes()
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        raise AlodError(f"{path}: is damaged; {_RESCUE}")
+    found["settings"] = json.loads(nfc(json.dumps(found["settings"], ensure_ascii=False)))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError as error:
+        raise AlodError(f"{value!r}: {error}; give plain values") from None

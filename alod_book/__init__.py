@@ -1,0 +1,1 @@
+"""The book: what its chapters draw, and what builds its pages."""
