@@ -714,6 +714,23 @@ def as_images(
     return np.rint(images.astype(np.float32) * 255).astype(np.uint8)
 
 
+def alike(
+    images: npt.ArrayLike | torch.Tensor, pool: torch.Tensor | np.memmap, span: Span | None
+) -> torch.Tensor | np.memmap:
+    """Return `images` of the pool's kind, (N, C, H, W), of its bit depth's `span`, or refuse them.
+
+    The `pool` is (M, C, H, W); a memory-mapped array stays on disk.
+    """
+    if not isinstance(images, np.memmap):
+        images = torch.from_numpy(as_images("images", images, span))
+    if images.shape[1:] != pool.shape[1:]:
+        raise AlodError(
+            f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "
+            f"{tuple(pool.shape[1:])}, as in the pool"
+        )
+    return images
+
+
 def _as_targets(
     name: str, values: npt.ArrayLike | torch.Tensor | None, n: int, lowest: int
 ) -> npt.NDArray[np.int64]:

@@ -1,13 +1,10 @@
 """The loop: query, teach, fit, one round at a time, with the oracle outside it."""
 
 import copy
-import inspect
-import io
-import json
-import pickle
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,20 +13,19 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from alod import encoders, geometry, models, outliers, strategies, training
-from alod._settled import seeded, settled
-from alod.data import as_images, fingerprint, from_arrays, span_of
-from alod.errors import AlodError, check_count, check_name, one_line, plain
-from alod.files import write_atomically
-from alod.initial import METHODS as INITIAL_METHODS
-from alod.initial import select as select_initial
+from alod import encoders, geometry, initial, saving, strategies, training
+from alod._settled import settled
+from alod.answers import Answers
+from alod.classifier import Classifier
+from alod.data import alike, from_arrays, span_of
+from alod.errors import AlodError, check_count
+from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
 from alod.training import Images
-from alod.view import PoolView, Selection, task_like
+from alod.view import PoolView, Selection, inliers_of
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 
-FOREIGN, UNLABELED, SKIPPED, UNCLEAR = -1, -2, -3, -4
 # Of the pool, at most, in the first, second and later passes: first what is surest.
 INLIER_SHARES = (0.8, 0.9, 0.97)
 
@@ -38,12 +34,6 @@ class Inliers(NamedTuple):
     """Images of the pool with the class predicted for them.
 
     ``indices`` int64 (K,), ascending positions in the images; ``targets`` int64 (K,), classes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Inliers(indices=np.array([4, 8]), targets=np.array([0, 1])).targets
-    array([0, 1])
     """
 
     indices: np.ndarray
@@ -63,38 +53,8 @@ class ActiveLearner:
         (N, C, H, W) is streamed, never loaded whole.
     n_classes : int
         Classes there are, at least 2.
-    model : {"cnn", "lenet5", "resnet18"} or torch.nn.Module
-        The classifier; a module must return ``(embedding (N, D), logits (N, n_classes))``. It is
-        copied, and its weights are those that every learner sets out from.
-    strategy : str or callable
-        A name in :data:`alod.strategies.STRATEGIES` or a function of that kind.
-    strategy_params : mapping, optional
-        Passed on to the strategy.
-    initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
-        How the first images are chosen, see :func:`alod.initial.select`.
-    features : {"pixels", "random_conv", "self_supervised"}
-        By what, see :func:`alod.encoders.features`.
-    training_mode : {"shrink_perturb", "warm", "scratch"}
-        From where each fit sets out, see :func:`alod.training.fit`.
-    steps, batch_size, learning_rate, augment
-        The training recipe, see :func:`alod.training.fit`.
-    min_epochs : int
-        More steps than `steps` where it takes them to see every labeled image so many times.
-    inlier_passes : int
-        Passes of as many steps after each fit in which the pool's :meth:`inliers` are learned with
-        the class predicted for them; 0 for none. The next fit sets out from before them.
-    views : int
-        Distorted copies of each image whose predictions :meth:`predict` and :meth:`predict_proba`
-        average, by `augment`; 0 for the image as it is. Queries do not depend on it.
-    seed : int
-        Same seed, same images, same answers: same questions (on the same processor).
-    device : str
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Raises
-    ------
-    AlodError
-        If an argument is not of these.
+    model, strategy, **settings
+        Those of a :class:`alod.recipe.Recipe`, and by its defaults; refused as it says.
 
     Examples
     --------
@@ -108,6 +68,7 @@ class ActiveLearner:
     (10,)
     """
 
+    @takes(Recipe)
     @settled()
     def __init__(
         self,
@@ -115,106 +76,67 @@ class ActiveLearner:
         n_classes: int,
         model: str | nn.Module = "cnn",
         strategy: str | Strategy = "outlier",
-        *,
-        strategy_params: Mapping[str, Any] | None = None,
-        initial: str = "kmeans",
-        features: str = "pixels",
-        training_mode: str = "shrink_perturb",
-        steps: int = 300,
-        batch_size: int = 64,
-        learning_rate: float = 3e-3,
-        augment: str | None = None,
-        min_epochs: int = 0,
-        inlier_passes: int = 0,
-        views: int = 0,
-        seed: int = 0,
-        device: str = "auto",
+        **settings: Any,
     ) -> None:
-        self._settings: dict[str, Any] = {
-            "n_classes": n_classes,
-            "strategy_params": plain(dict(strategy_params or {})),
-            "initial": initial,
-            "features": features,
-            "training_mode": training_mode,
-            "steps": steps,
-            "batch_size": batch_size,
-            "learning_rate": training.check_learning_rate(learning_rate),
-            "augment": augment,
-            "min_epochs": min_epochs,
-            "inlier_passes": inlier_passes,
-            "views": views,
-            "seed": seed,
-        }
-        lowest = {"n_classes": 2, "seed": 0, "steps": 1, "batch_size": 2}
-        for name, low in (lowest | {"min_epochs": 0, "inlier_passes": 0, "views": 0}).items():
-            self._settings[name] = check_count(name, self._settings[name], low)
-        check_name("training mode", training_mode, training.TRAINING_MODES)
-        check_name("initial method", initial, INITIAL_METHODS)
-        check_name("features", features, encoders.FEATURES)
-        check_name("augment", augment or "none", training.AUGMENTATIONS)
-        self._strategy = strategies.get(strategy, self._settings["strategy_params"])
-        self._strategy_name = strategy if isinstance(strategy, str) else None
-        self._model_name = model if isinstance(model, str) else None
-        self.device = training.resolve_device(device)
-        self._span = None if _is_streamed(images) else span_of(images)
-        self.images = images if _is_streamed(images) else from_arrays(images).images
-        if isinstance(model, str):
-            channels = self.images.shape[1]
-            model = training.build_seeded(model, self.n_classes, channels, self._seed("weights", 0))
-        else:
-            # Two learners of one module would train each other's.
-            model = training.copy_module(model)
-        self.model = model.to(self.device).eval()
-        sample = training.to_float(training.as_tensor(self.images[:2])).to(self.device)
-        with seeded(0, self.device):
-            models.check_contract(self.model, sample, self.n_classes)
-        self._initial_state = _cpu_copy(self.model.state_dict())
-        self.answers = np.full(len(self.images), UNLABELED)
-        self._asked = np.zeros(len(self.images), dtype=bool)
-        self._fitted = False
-        self._taught: dict[str, Tensor] | None = None
+        recipe = Recipe.of(model=model, strategy=strategy, **settings)
+        n_classes = check_count("n_classes", n_classes, 2)
+        self._strategy = strategies.get(recipe.strategy, recipe.strategy_params)
+        training.resolve_device(recipe.device)  # refused before a large pool is read
+        self._span = None if saving.is_streamed(images) else span_of(images)
+        self.images = images if saving.is_streamed(images) else from_arrays(images).images
+        self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
+        some = training.as_tensor(self.images[:2])
+        self._classifier = Classifier(recipe, some, n_classes, self._seed("weights"))
+        self.device = self._classifier.device
+        if not isinstance(recipe.model, str):
+            self.recipe = replace(recipe, model=self._classifier.module)  # not the user's own
         self._outputs: tuple[Tensor, Tensor] | None = None
         self.learned_inliers = Inliers(np.empty(0, np.int64), np.empty(0, np.int64))
         self._features: Tensor | None = None
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
     @property
+    def model(self) -> nn.Module:
+        """The classifier's module."""
+        return self._classifier.module
+
+    @property
     def n_classes(self) -> int:
         """Classes there are."""
-        return int(self._settings["n_classes"])
+        return self.ledger.n_classes
 
     @property
     def fitted(self) -> bool:
         """Whether the classifier has learned from any label."""
-        return self._fitted
+        return self._classifier.fitted
+
+    @property
+    def answers(self) -> np.ndarray:
+        """int64 (N,), codes of :class:`alod.answers.Answers`: a class, or why there is none."""
+        return self.ledger.codes
 
     @property
     def labeled(self) -> np.ndarray:
         """int64 (L,), ascending positions of the images with a class label."""
-        return np.flatnonzero(self.answers >= 0)
+        return self.ledger.labeled
 
     @property
     def foreign(self) -> np.ndarray:
         """int64 (F,), ascending positions of the images answered "not of this task"."""
-        return np.flatnonzero(self.answers == FOREIGN)
+        return self.ledger.foreign
 
     @property
     def pool(self) -> np.ndarray:
         """int64 (U,), ascending positions of the images that may still be asked for."""
-        return np.flatnonzero(self.answers == UNLABELED)
+        return self.ledger.pool
 
     @property
     def waiting(self) -> np.ndarray:
         """int64 (W,), ascending positions of the images asked for and not yet answered."""
-        return np.flatnonzero(self._asked)
+        return self.ledger.waiting
 
     def query(self, k: int) -> np.ndarray:
-        """Ask for the k images wanted most; the first time, for the initial selection.
-
-        Parameters
-        ----------
-        k : int
-            Images to ask for, from 1 to the size of the pool.
+        """Ask for the `k` images wanted most; the first time, for the initial selection.
 
         Returns
         -------
@@ -225,19 +147,14 @@ class ActiveLearner:
         Raises
         ------
         AlodError
-            If `k` is out of range, labels were taught but never fitted, or a user's strategy breaks
-            its contract.
+            If `k` is more than the pool holds, labels were taught but never fitted, or a user's
+            strategy breaks its contract.
         """
         return self.select(k).indices
 
     @settled()
     def select(self, k: int) -> Selection:
-        """Ask as :meth:`query` does, and return the acquisition scores beside the indices.
-
-        Parameters
-        ----------
-        k : int
-            Images to ask for, from 1 to the size of the pool.
+        """Ask for `k` images as :meth:`query` does; return the acquisition scores beside them.
 
         Returns
         -------
@@ -247,25 +164,22 @@ class ActiveLearner:
         """
         pool = self.pool
         k = check_count("k", k, 1, len(pool), "images left in the pool")
-        started = time.perf_counter()
-        if len(self.labeled) == 0:
-            rng = self._rng("initial")
-            described = self._described(pool)
-            chosen = select_initial(described, k, self._settings["initial"], rng)
-            selection = Selection(chosen, np.full(k, np.nan))
+        if self._outputs is None:
             self.seconds["infer"] = 0.0
+        inferred, started = self.seconds["infer"], time.perf_counter()
+        if len(self.labeled) == 0:
+            described = self._described(pool)
+            chosen = initial.select(described, k, self.recipe.initial, self._rng("initial"))
+            selection = Selection(chosen, np.full(k, np.nan))
         else:
-            # A random query looks at nothing, and to read the pool would be up to half of its run.
-            view = self._blank_view() if self._strategy is strategies.random else self.view()
-            started = time.perf_counter()  # inference is timed on its own
-            answer = self._strategy(
-                view, k, self._rng("query"), **self._settings["strategy_params"]
-            )
-            name = str(self._strategy_name or getattr(self._strategy, "__name__", "given"))
+            view, params = self._view(computed=False), self.recipe.strategy_params
+            answer = self._strategy(view, k, self._rng("query"), **params)
+            name = strategies.name_of(self.recipe.strategy)
             selection = strategies.check_selection(answer, k, len(pool), name)
-        self.seconds["query"] = time.perf_counter() - started
+        inferred = self.seconds["infer"] - inferred  # which is timed on its own
+        self.seconds["query"] = time.perf_counter() - started - inferred
         indices = dataset_indices(pool, selection.indices)
-        self._asked[indices] = True
+        self.ledger.ask(indices)
         return Selection(indices, selection.scores)
 
     def teach(
@@ -289,62 +203,19 @@ class ActiveLearner:
             If an index was not asked for or has its answer already, or a label is out of range;
             nothing is taken then.
         """
-        indices = self._check_indices(indices) if unasked else self._check_asked(indices)
-        answers = np.asarray(labels)
-        if answers.shape != indices.shape or answers.dtype.kind not in "iu":
-            raise AlodError(
-                f"labels {answers.dtype}{answers.shape}: expected {len(indices)} whole numbers, one"
-                " per index"
-            )
-        wrong = answers[(answers < FOREIGN) | (answers >= self.n_classes)]
-        if len(wrong):
-            raise AlodError(
-                f"label {wrong[0]}: expected a class from 0 to {self.n_classes - 1}, or -1 for an "
-                "image that is not of this task"
-            )
-        self._take(indices, answers)
+        self.ledger.take(*self.ledger.taught(indices, labels, unasked))
 
     def skip(self, indices: np.ndarray, *, unclear: bool = False) -> None:
         """Leave asked images unanswered: they leave the pool and cost nothing.
 
-        Parameters
-        ----------
-        indices : numpy.ndarray
-            int (k,), positions that :meth:`query` has asked for, each once.
-        unclear : bool
-            Remember that nobody can tell, rather than that they were passed over.
-
-        Raises
-        ------
-        AlodError
-            If an index was not asked for or has its answer already.
+        `indices`, int (k,), as in :meth:`teach`; `unclear` remembers that nobody can tell, rather
+        than that they were passed over.
         """
-        indices = self._check_asked(indices)
-        self._take(indices, np.full(len(indices), UNCLEAR if unclear else SKIPPED))
+        self.ledger.take(*self.ledger.skipped(indices, unclear))
 
     def undo(self, indices: np.ndarray) -> None:
-        """Take answers back: the images wait for an answer again.
-
-        Parameters
-        ----------
-        indices : numpy.ndarray
-            int (k,), positions of images that were taught or skipped, each once.
-
-        Raises
-        ------
-        AlodError
-            If an index has no answer.
-        """
-        indices = self._check_indices(indices)
-        blank = indices[self.answers[indices] == UNLABELED]
-        if len(blank):
-            raise AlodError(f"index {blank[0]} has no answer that could be taken back")
-        self._take(indices, np.full(len(indices), UNLABELED))
-
-    def _take(self, indices: np.ndarray, answers: np.ndarray) -> None:
-        """Remember answers that were found right; every change of an answer comes through here."""
-        self.answers[indices] = answers
-        self._asked[indices] = answers == UNLABELED
+        """Take answers back: images at `indices`, int (k,), wait for an answer again."""
+        self.ledger.take(*self.ledger.undone(indices))
 
     @settled()
     def fit(self) -> None:
@@ -358,21 +229,15 @@ class ActiveLearner:
         if len(self.labeled) == 0:
             raise AlodError("no labels yet: teach() the answers to query() before fit()")
         started = time.perf_counter()
-        # The first fit sets out from the initial weights in every mode.
-        mode = self._settings["training_mode"] if self._fitted else "warm"
-        if self._taught is not None:
-            self.model.load_state_dict(self._taught)
-        self._train(self.model, self.labeled, mode)
-        self._fitted = True
+        self._classifier.learn(*self._examples(), self._seed("fit"))
         self._outputs = None
-        if self._settings["inlier_passes"]:
-            # Here the next fit sets out, or it would inherit what wrong inliers have taught.
-            self._taught = _cpu_copy(self.model.state_dict())
-        for number in range(self._settings["inlier_passes"]):
+        for number in range(self.recipe.inlier_passes):
             found = self.inliers(INLIER_SHARES[min(number, len(INLIER_SHARES) - 1)])
             self.learned_inliers = found
             if len(found.indices):
-                self._train(self.model, self.labeled, "warm", found, number + 1)
+                some = self._as_many_as_seen(found, self._rng(f"inliers{number + 1}"))
+                seed = self._seed(f"fit{number + 1}")
+                self._classifier.learn_inliers(*self._examples(), seed, some)
                 self._outputs = None
         self.seconds["fit"] = time.perf_counter() - started
 
@@ -381,107 +246,39 @@ class ActiveLearner:
         """Find the images of the pool whose class may be taken for known without asking.
 
         Those that the detectors, one for each class, and the classifier take for the same, the
-        least outlying first (:func:`alod.outliers.inliers`). What looks foreign is none of them.
-
-        Parameters
-        ----------
-        share : float
-            Of the pool, at most, in (0, 1]; the same number of each class at most.
-
-        Returns
-        -------
-        Inliers
-            ``indices`` int64 (K,), ascending positions in the pool's images; ``targets`` int64
-            (K,), the predicted classes.
-
-        Raises
-        ------
-        AlodError
-            If `share` is out of range, or nothing was fitted.
+        least outlying first (:func:`alod.outliers.inliers`). What looks foreign is none of them. At
+        most `share` of the pool, in (0, 1], the same number of each class at most.
         """
-        if not 0 < share <= 1:
-            raise AlodError(f"share={share!r}: expected a share of the pool, above 0 and at most 1")
-        view, pool = self.view(), self.pool
-        if len(pool) == 0:
-            return Inliers(pool, np.empty(0, dtype=np.int64))
-        kept = task_like(view, 1)
-        scores, nearest = outliers.class_contrast(
-            view.labeled_embeddings, view.labeled_targets, view.pool_embeddings[kept]
-        )
-        predictions = view.pool_logits[kept].argmax(1).cpu().numpy()
-        cap = max(1, int(share * len(kept) / self.n_classes))
-        chosen = outliers.inliers(scores, nearest, predictions, cap)
-        return Inliers(pool[kept[chosen]], predictions[chosen])
+        chosen, predictions = inliers_of(self.view(), share)
+        return Inliers(self.pool[chosen], predictions)
 
     @settled()
     def fit_without(self, held_out: np.ndarray) -> nn.Module:
-        """Train a copy from the initial weights on all labels but some; the learner is unchanged.
+        """Return a copy trained from the initial weights on all labels but some.
 
-        Parameters
-        ----------
-        held_out : numpy.ndarray
-            int (k,), positions of images that the copy shall not learn from.
-
-        Returns
-        -------
-        torch.nn.Module
-            The copy, on the learner's device.
-
-        Raises
-        ------
-        AlodError
-            If nothing else is labeled.
+        `held_out`, int (k,), are positions of images that it shall not learn from. The learner is
+        unchanged.
         """
-        model = training.copy_module(self.model)
-        model.load_state_dict(self._initial_state)
-        self._train(model, np.setdiff1d(self.labeled, held_out), "warm")
-        return model
+        others = np.setdiff1d(self.labeled, held_out)
+        return self._classifier.taught_anew(*self._examples(others), self._seed("fit"))
 
-    def _train(
-        self,
-        model: nn.Module,
-        labeled: np.ndarray,
-        mode: str,
-        found: Inliers | None = None,
-        number: int = 0,
-    ) -> None:
-        settings = self._settings
-        passing = settings["min_epochs"] * len(labeled) // settings["batch_size"]
-        steps = max(settings["steps"], passing)
-        more = None
-        if found is not None:
-            # More than are seen would only be read from the disk.
-            seen = steps * settings["batch_size"] * training.INLIERS_A_LABEL
-            rows = geometry.sample(len(found.indices), seen, self._rng(f"inliers{number}"))
-            more = training.as_tensor(self.images[found.indices[rows]])
-        training.fit(
-            model,
-            training.as_tensor(self.images[labeled]),
-            torch.as_tensor(self.answers[labeled]),
-            steps=steps,
-            batch_size=settings["batch_size"],
-            learning_rate=settings["learning_rate"],
-            augment=settings["augment"],
-            mode=mode,
-            initial_state=self._initial_state,
-            inliers=more,
-            seed=self._seed(f"fit{number or ''}", self._n_answered()),
-        )
+    def _examples(self, indices: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+        """Return labeled images and their targets, int64 (L,)."""
+        rows = self.labeled if indices is None else indices
+        return training.as_tensor(self.images[rows]), torch.as_tensor(self.answers[rows])
+
+    def _as_many_as_seen(self, found: Inliers, rng: Generator) -> Tensor:
+        """Return inliers; more than are seen would only be read from the disk."""
+        steps = self._classifier.n_steps(len(self.labeled))
+        seen = steps * self.recipe.batch_size * training.INLIERS_A_LABEL
+        rows = geometry.sample(len(found.indices), seen, rng)
+        return training.as_tensor(self.images[found.indices[rows]])
 
     def step(self, k: int, oracle: Oracle) -> Selection:
-        """Do one round: ask for the k images wanted most, learn from the answers.
+        """Do one round: ask for the `k` images wanted most, learn from the answers.
 
-        Parameters
-        ----------
-        k : int
-            Images to ask for.
-        oracle : callable
-            ``oracle(indices) -> labels``, both int (k,), -1 for a foreign image.
-
-        Returns
-        -------
-        Selection
-            What was asked, and its scores.
+        ``oracle(indices) -> labels``, both int (k,), -1 for a foreign image. Returns what was
+        asked, and its scores.
         """
         selection = self.select(k)
         self.teach(selection.indices, oracle(selection.indices))
@@ -501,7 +298,7 @@ class ActiveLearner:
         """
         if self._outputs is None:
             started = time.perf_counter()
-            self._outputs = training.infer(self.model, self.images)
+            self._outputs = self._classifier.infer(self.images)
             self.seconds["infer"] = time.perf_counter() - started
         return self._outputs
 
@@ -509,57 +306,38 @@ class ActiveLearner:
     def view(self) -> PoolView:
         """Show the present state as a strategy sees it.
 
-        Returns
-        -------
-        PoolView
-            Position i of its pool is ``learner.pool[i]``.
-
-        Raises
-        ------
-        AlodError
-            If labels were taught but never fitted.
+        Position i of its pool is ``learner.pool[i]``. Refused if labels were taught but never
+        fitted.
         """
-        self._check_fitted()
-        embeddings, logits = self.outputs()
-        pool, labeled, foreign = self.pool, self.labeled, self.foreign
-        features = self._scaled_features() if len(foreign) else logits[:, :0]
-        place = self._query_device
-        return PoolView(
-            labeled_embeddings=embeddings[labeled].to(place),
-            labeled_targets=torch.as_tensor(self.answers[labeled], device=place),
-            pool_embeddings=embeddings[pool].to(place),
-            pool_logits=logits[pool].to(place),
-            foreign_embeddings=embeddings[foreign].to(place),
-            mc_logits=self._mc_logits,
-            labeled_features=features[labeled].to(place),
-            pool_features=features[pool].to(place),
-            foreign_features=features[foreign].to(place),
-        )
+        return self._view()
 
-    def _blank_view(self) -> PoolView:
-        """Show how many images there are, and nothing of them."""
-        self._check_fitted()
-        if self._outputs is None:
-            self.seconds["infer"] = 0.0
-        labeled, pool = (torch.empty(len(rows), 0) for rows in (self.labeled, self.pool))
-        return PoolView(labeled, torch.as_tensor(self.answers[self.labeled]), pool, pool)
-
-    @property
-    def _query_device(self) -> torch.device:
-        # Queries compute in float64, which Apple's GPUs do not know.
-        return torch.device("cpu") if self.device.type == "mps" else self.device
-
-    def _check_fitted(self) -> None:
-        if not self._fitted:
+    def _view(self, computed: bool = True) -> PoolView:
+        if not self.fitted:
             raise AlodError("labels were taught but never learned: call fit() before the query")
+        pool, labeled, foreign = self.pool, self.labeled, self.foreign
+        # Queries compute in float64, which Apple's GPUs do not know.
+        place = torch.device("cpu") if self.device.type == "mps" else self.device
+        targets = torch.as_tensor(self.answers[labeled], device=place)
+
+        def compute() -> PoolView:
+            embeddings, logits = self.outputs()
+            features = self._scaled_features() if len(foreign) else logits[:, :0]
+            return PoolView(
+                labeled_embeddings=embeddings[labeled].to(place),
+                labeled_targets=targets,
+                pool_embeddings=embeddings[pool].to(place),
+                pool_logits=logits[pool].to(place),
+                foreign_embeddings=embeddings[foreign].to(place),
+                mc_logits=lambda n: self._dropped(n)[:, pool].to(place),
+                labeled_features=features[labeled].to(place),
+                pool_features=features[pool].to(place),
+                foreign_features=features[foreign].to(place),
+            )
+
+        return compute() if computed else PoolView.later(len(pool), targets, compute)
 
     def predict(self, images: Images) -> np.ndarray:
-        """Classify images.
-
-        Parameters
-        ----------
-        images : Tensor or numpy.ndarray
-            uint8, or float in [0, 1], (N, C, H, W), of the pool's kind.
+        """Classify `images` of the pool's kind, uint8 or float in [0, 1], (N, C, H, W).
 
         Returns
         -------
@@ -569,12 +347,7 @@ class ActiveLearner:
         return np.asarray(self._logits(images).argmax(1))
 
     def predict_proba(self, images: Images) -> np.ndarray:
-        """Tell how likely the classifier holds each class to be.
-
-        Parameters
-        ----------
-        images : Tensor or numpy.ndarray
-            As in :meth:`predict`.
+        """Tell how likely each class is, of `images` (N, C, H, W) as in :meth:`predict`.
 
         Returns
         -------
@@ -586,126 +359,42 @@ class ActiveLearner:
 
     @settled()
     def _logits(self, images: Images) -> Tensor:
-        """Return logits (N, C), whose softmax is the mean over the views where there are any."""
-        images = self._alike(images)
-        augment, views = self._settings["augment"], self._settings["views"]
-        if views and augment not in (None, "none"):
-            shares = training.infer_views(self.model, images, augment, views)
-            geometry.check_finite(shares)
-            return shares.log()
-        logits = training.infer(self.model, images)[1]
-        geometry.check_finite(logits)
-        return logits
+        return self._classifier.logits(alike(images, self.images, self._span))
 
     @settled()
     def embed(self, images: Images) -> np.ndarray:
-        """Compute embeddings of images.
-
-        Parameters
-        ----------
-        images : Tensor or numpy.ndarray
-            uint8, or float in [0, 1], (N, C, H, W), of the pool's kind.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32 (N, D).
-        """
-        embeddings = training.infer(self.model, self._alike(images))[0]
+        """Compute embeddings, float32 (N, D), of `images` (N, C, H, W) as in :meth:`predict`."""
+        embeddings = self._classifier.infer(alike(images, self.images, self._span))[0]
         geometry.check_finite(embeddings)
         return np.asarray(embeddings)
 
-    def _alike(self, images: Images) -> Images:
-        """Return images that the classifier can take, or refuse them."""
-        if not isinstance(images, np.memmap):  # which is streamed
-            images = torch.from_numpy(as_images("images", images, self._span))
-        if images.shape[1:] != self.images.shape[1:]:
-            raise AlodError(
-                f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "
-                f"{tuple(self.images.shape[1:])}, as in the pool"
-            )
-        return images
-
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the learner has learned, less the images.
-
-        Returns
-        -------
-        dict
-            Tensors and plain values, which :meth:`load_state_dict` takes.
-        """
-        return {
-            "model": _cpu_copy(self.model.state_dict()),
-            "answers": torch.as_tensor(self.answers),
-            "asked": torch.as_tensor(self._asked),
-            "fitted": self._fitted,
-            "taught": self._taught,
-        }
+        """Return everything that the learner has learned, less the images, as plain values."""
+        return self._classifier.state_dict() | self.ledger.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that :meth:`state_dict` returned.
+        """Go on from a `state` that :meth:`state_dict` returned, of the same images and settings.
 
-        Parameters
-        ----------
-        state : mapping
-            Of a learner with the same images and settings.
-
-        Raises
-        ------
-        AlodError
-            If it was of a pool of another size.
+        Refused if it was of a pool of another size.
         """
         if len(state["answers"]) != len(self.images):
             raise AlodError(
                 f"state of a pool of {len(state['answers'])} images: this one has "
                 f"{len(self.images)}; give the images that the learner was made with"
             )
-        self.model.load_state_dict(state["model"])
-        self.answers = state["answers"].numpy().copy()
-        self._asked = state["asked"].numpy().copy()
-        self._fitted = bool(state["fitted"])
-        self._taught = state.get("taught")  # older files have none
+        self._classifier.load_state_dict(state)
+        self.ledger.load_state_dict(state)
         self._outputs = None
 
     def save(self, path: str | Path) -> None:
-        """Write the learner to one file: weights, answers, settings and images.
+        """Write weights, answers, settings and images to the file `path`, whole or not at all.
 
-        A memory-mapped pool is not copied: give it to :meth:`load` again.
-
-        Parameters
-        ----------
-        path : str or Path
-            Replaced whole or not at all.
-
-        Raises
-        ------
-        AlodError
-            If ``strategy_params`` holds what a file cannot, a detector for one.
+        A memory-mapped pool is not copied: give it to :meth:`load` again. Refused if
+        ``strategy_params`` holds what a file cannot, a detector for one.
         """
-        params = self._settings["strategy_params"]
-        try:
-            params = json.loads(json.dumps(params))
-        except TypeError as error:
-            raise AlodError(
-                f"strategy_params={params}: {error}, so that no file can hold it; give plain "
-                "values, such as a detector's name"
-            ) from None
-        stored = self.images if isinstance(self.images, Tensor) else None
-        content = {
-            "state": self.state_dict(),
-            "initial_state": self._initial_state,
-            "settings": {
-                **self._settings,
-                "strategy_params": params,
-                "model": self._model_name,
-                "strategy": self._strategy_name,
-            },
-            "images": stored,
-            "fingerprint": fingerprint(self.images),
-        }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_atomically(Path(path), buffer.getvalue())
+        told = {"n_classes": self.n_classes, **self.recipe.of_learner()}
+        initial_state = self._classifier.initial_state
+        saving.write(Path(path), told, self.state_dict(), initial_state, self.images)
 
     @classmethod
     def load(
@@ -713,84 +402,28 @@ class ActiveLearner:
         path: str | Path,
         images: Images | None = None,
         model: nn.Module | None = None,
-        strategy: Strategy | None = None,
+        strategy: Strategy | str | None = None,
         device: str = "auto",
     ) -> "ActiveLearner":
-        """Read a learner that :meth:`save` wrote, on this machine or another.
+        """Read a learner that :meth:`save` wrote to `path`, on this machine or another.
 
-        Parameters
-        ----------
-        path : str or Path
-            The file.
-        images : Tensor or numpy.ndarray, optional
-            The pool, if it was memory-mapped.
-        model : torch.nn.Module, optional
-            A module of the same architecture, if the learner had the user's own.
-        strategy : callable, optional
-            The strategy, if it was the user's own function.
-        device : str
-            ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-        Returns
-        -------
-        ActiveLearner
-            It asks for what the saved one would have asked for.
-
-        Raises
-        ------
-        AlodError
-            If the file is no learner, or what it cannot hold was not given or does not match.
+        What a file does not hold is to be given: `images` (N, C, H, W), the pool, if it was
+        memory-mapped; a `model` of the same architecture and the `strategy`, if they were the
+        user's own. The `device` need not be the same. The learner asks for what the saved one would
+        have asked for; what is no learner, or does not match, is refused.
         """
-        try:
-            # weights_only: a file from elsewhere cannot run code.
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            settings = dict(content["settings"])
-            saved = {name: content[name] for name in ("images", "fingerprint", "initial_state")}
-            state = content["state"]
-        except FileNotFoundError:
-            raise AlodError(f"{path}: no such file") from None
-        except Exception as error:
-            told = f"{type(error).__name__} {one_line(error)}"[:80]
-            raise AlodError(f"{path}: no saved learner ({told}); save() it again") from error
-        later = settings.keys() - inspect.signature(ActiveLearner).parameters.keys()
-        if later:
-            raise AlodError(
-                f"{path}: has the setting {min(later)!r}, unknown to this version of alod; upgrade "
-                "alod"
-            )
-        images = saved["images"] if images is None else images
-        saved_model, saved_strategy = settings.pop("model", None), settings.pop("strategy", None)
-        given: dict[str, Any] = {
-            "images": images,
-            "model": saved_model if model is None else model,
-            "strategy": strategy or saved_strategy,
-        }
-        missing = [name for name, value in given.items() if value is None]
-        if missing:
-            raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
-        pool = images if _is_streamed(images) else from_arrays(images).images
-        if fingerprint(pool) != saved["fingerprint"]:
-            raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
-        learner = cls(**given, **settings, device=device)
-        learner._initial_state = saved["initial_state"]
-        try:
-            learner.load_state_dict(state)
-        except (RuntimeError, KeyError, AttributeError, TypeError) as error:
-            told = one_line(error)[:200]
-            raise AlodError(f"{path}: does not fit its model ({told}); give the same") from error
+        given = {"images": images, "model": model, "strategy": strategy}
+        content, settings = saving.read(path, given)
+        learner = cls(**settings, device=device)
+        learner._classifier.initial_state = content["initial_state"]
+        with saving.matching(path):
+            learner.load_state_dict(content["state"])
         return learner
 
     def __getstate__(self) -> dict[str, Any]:
         """Refuse in one line what pickle refuses with a riddle."""
-        parts = {"strategy": self._strategy, "strategy_params": self._settings, "model": self.model}
-        for name, part in parts.items():
-            try:
-                pickle.dumps(part)
-            except Exception as error:
-                raise AlodError(
-                    f"{name}: pickle cannot keep it ({one_line(error)}); define it at "
-                    "the top of a module, or keep the learner by save() and load()"
-                ) from None
+        params = self.recipe.strategy_params
+        saving.check_pickle(strategy=self._strategy, strategy_params=params, model=self.model)
         return self.__dict__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ActiveLearner":
@@ -799,16 +432,13 @@ class ActiveLearner:
         copied.__dict__ |= copy.deepcopy(self.__dict__, memo)
         return copied
 
-    def _n_answered(self) -> int:
-        return int((self.answers != UNLABELED).sum())
-
-    def _seed(self, purpose: str, n_answered: int) -> int:
+    def _seed(self, purpose: str) -> int:
         # Drawn from the state, not from a running generator: nothing to store, nothing to lose.
-        entropy = [int(self._settings["seed"]), zlib.crc32(purpose.encode()), n_answered]
+        entropy = [self.recipe.seed, zlib.crc32(purpose.encode()), self.ledger.n_answered]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     def _rng(self, purpose: str) -> Generator:
-        return np.random.default_rng(self._seed(purpose, self._n_answered()))
+        return np.random.default_rng(self._seed(purpose))
 
     def _scaled_features(self) -> Tensor:
         """Describe the images without labels, in lengths that embeddings of length 1 bear."""
@@ -820,85 +450,21 @@ class ActiveLearner:
 
     def _described(self, pool: np.ndarray) -> Images:
         """Return what the first set is chosen from: all images, or the features of the pool's."""
-        kind, method = self._settings["features"], self._settings["initial"]
+        kind, method = self.recipe.features, self.recipe.initial
         if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
             return self.images
         return encoders.features(self.images, kind, device=self.device)[pool]
 
-    def _mc_logits(self, n: int) -> Tensor:
-        # Over all images, as they lie: a memory-mapped pool cannot be copied.
-        seed = self._seed("dropout", self._n_answered())
-        samples = training.infer_dropout(self.model, self.images, self.outputs()[0], n, seed)
-        if n > 1 and bool((samples == samples[:1]).all()):
-            raise AlodError(
-                f"model={self._model_name or type(self.model).__name__!r}: {n} dropout samples are "
-                "all the same; give it dropout, or ask by another strategy, such as margin"
-            )
-        return samples[:, self.pool].to(self._query_device)
-
-    def _check_indices(self, indices: np.ndarray) -> np.ndarray:
-        indices = np.asarray(indices)
-        if indices.ndim != 1 or indices.dtype.kind not in "iu":
-            raise AlodError(
-                f"indices {indices.dtype}{indices.shape}: expected the int64 (k,) of query()"
-            )
-        unique, counts = np.unique(indices, return_counts=True)
-        if len(unique) < len(indices):
-            raise AlodError(f"index {unique[counts > 1][0]} is given twice: expected each once")
-        outside = indices[(indices < 0) | (indices >= len(self._asked))]
-        if len(outside):
-            raise AlodError(
-                f"index {outside[0]}: expected positions from 0 to {len(self._asked) - 1}, images "
-                "of this pool"
-            )
-        return indices
-
-    def _check_asked(self, indices: np.ndarray) -> np.ndarray:
-        indices = self._check_indices(indices)
-        unasked = indices[~self._asked[indices]]
-        if len(unasked):
-            raise AlodError(
-                f"index {unasked[0]} is not waiting for an answer: expected indices that query() "
-                "returned and that were not yet taught or skipped"
-            )
-        return indices
+    def _dropped(self, n: int) -> Tensor:
+        """Return `n` dropout samples of the logits, (n, N, C)."""
+        # Of all images, as they lie: a memory-mapped pool cannot be copied.
+        embeddings, seed = self.outputs()[0], self._seed("dropout")
+        return self._classifier.dropped(self.images, embeddings, n, seed)
 
 
 def dataset_indices(pool: np.ndarray, pool_indices: np.ndarray) -> np.ndarray:
-    """Translate positions in the pool into positions in the data set.
+    """Translate positions in the `pool`, int64 (U,), into positions in the data set.
 
-    Parameters
-    ----------
-    pool : numpy.ndarray
-        int64 (U,), where the pool's images lie in the data set.
-    pool_indices : numpy.ndarray
-        int64 (k,), what a strategy returned.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (k,).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dataset_indices(np.array([3, 5, 8]), np.array([2, 0]))
-    array([8, 3])
+    `pool_indices` int64 (k,) is what a strategy returned; returns int64 (k,).
     """
     return np.asarray(pool[pool_indices])
-
-
-def _cpu_copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
-
-
-def _is_streamed(images: Images) -> bool:
-    """Tell whether a pool stays on disk; one that would be misread there is refused."""
-    if not isinstance(images, np.memmap):
-        return False
-    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] <= 4 < images.shape[1]:
-        raise AlodError(
-            f"images: memory-mapped {images.dtype}{images.shape}: expected uint8 (N, C, H, W); "
-            "write them so, or load them whole with numpy.load(path)"
-        )
-    return True

@@ -12,7 +12,9 @@ array([1])
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from alod import geometry, outliers
-from alod.errors import AlodError, check_count, check_name, plain
+from alod.errors import AlodError, check_count, check_name, one_line, plain
 from alod.outliers import Contrast, Detector
 from alod.view import PoolView, Selection, task_like
 
@@ -52,7 +54,7 @@ def random(view: PoolView, k: int, rng: Generator) -> Selection:
 
     Scores are uniform random numbers in [0, 1). Looks at nothing but how many images there are.
     """
-    return top_k(rng.random(len(view.pool_logits)), k, rng)
+    return top_k(rng.random(view.n_pool), k, rng)
 
 
 def least_confidence(view: PoolView, k: int, rng: Generator) -> Selection:
@@ -343,11 +345,7 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
     >>> get("outlier", {"detector": "lof"})(view, 2, np.random.default_rng(0))[0].shape
     (2,)
     """
-    if callable(strategy):
-        function = strategy
-    else:
-        check_name("strategy", strategy, STRATEGIES)
-        function = STRATEGIES[strategy]
+    function = strategy if callable(strategy) else _found(strategy)
     name = getattr(function, "__name__", repr(function))
     taken = list(inspect.signature(function).parameters.values())[3:]
     if any(p.kind is p.VAR_KEYWORD for p in taken):
@@ -361,6 +359,52 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
         check_name(f"parameter of strategy {name!r}", key, [p.name for p in taken])
         _check_value(key, value, hints.get(key))
     return function
+
+
+def _found(name: str) -> Strategy:
+    """Return the strategy of a name, or the user's own by ``module:function``."""
+    module, _, path = str(name).partition(":")
+    if not path:
+        check_name("strategy", name, STRATEGIES)
+        return STRATEGIES[name]
+    mend = "expected 'module:function', importable from here"
+    try:
+        found = attrgetter(path)(import_module(module))
+    except Exception as error:  # Whatever the user's module raises.
+        told = f"{type(error).__name__}: {one_line(error)}"
+        raise AlodError(f"strategy {name!r}: {mend}; {told}") from error
+    if not callable(found):
+        raise AlodError(f"strategy {name!r}: {mend}, is {found!r}")
+    return cast(Strategy, found)
+
+
+def name_of(strategy: str | Strategy) -> str:
+    """Return what to call a `strategy` in messages."""
+    return strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "given")
+
+
+def importable_name(strategy: str | Strategy) -> str:
+    """Return the name by which another process, or a file, finds a `strategy`.
+
+    One of ``STRATEGIES`` by its name there, a user's own as ``module:function``; what cannot be
+    imported is refused.
+    """
+    if isinstance(strategy, str):
+        return strategy
+    for name, function in STRATEGIES.items():
+        if strategy is function:
+            return name
+    module, path = (getattr(strategy, key, "") for key in ("__module__", "__qualname__"))
+    if module != "__main__" and path:
+        try:
+            if attrgetter(path)(import_module(module)) is strategy:
+                return f"{module}:{path}"
+        except (ImportError, AttributeError):
+            pass
+    raise AlodError(
+        f"strategy={name_of(strategy)!r} cannot be imported by another process; define it at the "
+        "top of a module, mine.py, and give 'mine:function'"
+    )
 
 
 def _check_value(key: str, value: object, hint: Any) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from alod import geometry
+from alod import geometry, outliers
 from alod.errors import AlodError
 
 
@@ -23,29 +23,15 @@ _NOTHING = torch.empty(0, 0)
 class PoolView:
     """What a strategy may look at: no image, no target of the pool, no test set.
 
-    Parameters
-    ----------
-    labeled_embeddings : Tensor
-        float32 (L, D).
-    labeled_targets : Tensor
-        int64 (L,).
-    pool_embeddings : Tensor
-        float32 (U, D), on the same device.
-    pool_logits : Tensor
-        float32 (U, C).
-    foreign_embeddings : Tensor
-        float32 (F, D), images that the oracle called "not of this task".
-    labeled_features, pool_features, foreign_features : Tensor
-        float32 (L, P), (U, P), (F, P), what is known without labels
-        (:func:`alod.encoders.features`, scaled to mean length 1); there only if F > 0, else P is 0.
-    mc_logits : callable
-        ``mc_logits(n)`` computes n Monte Carlo dropout samples of the pool's logits, float32
-        (n, U, C), on demand: each costs one pass over the pool.
+    Of L labeled, U pool and F foreign images, those that the oracle called "not of this task", on
+    one device: ``labeled_embeddings``, ``pool_embeddings``, ``foreign_embeddings`` float32 (L, D),
+    (U, D), (F, D); ``labeled_targets`` int64 (L,); ``pool_logits`` float32 (U, C); where F > 0,
+    ``labeled_features``, ``pool_features``, ``foreign_features`` float32 (L, P), (U, P), (F, P),
+    what is known without labels (:func:`alod.encoders.features`, scaled to mean length 1).
+    ``mc_logits(n)`` computes `n` Monte Carlo dropout samples of the pool's logits, float32
+    (n, U, C); each costs a pass over the pool. ``n_pool`` is U.
 
-    Raises
-    ------
-    AlodError
-        If embeddings or logits are not finite (:func:`alod.geometry.check_finite`).
+    Embeddings or logits that are not finite are refused (:func:`alod.geometry.check_finite`).
 
     Examples
     --------
@@ -62,13 +48,16 @@ class PoolView:
     labeled_targets: Tensor
     pool_embeddings: Tensor
     pool_logits: Tensor
+    # By factories: a class would have what a view that computes when asked has not yet.
     foreign_embeddings: Tensor = field(default_factory=lambda: torch.empty(0, 0))
-    mc_logits: Callable[[int], Tensor] = _no_dropout
-    labeled_features: Tensor = _NOTHING
-    pool_features: Tensor = _NOTHING
-    foreign_features: Tensor = _NOTHING
+    mc_logits: Callable[[int], Tensor] = field(default_factory=lambda: _no_dropout)
+    labeled_features: Tensor = field(default_factory=lambda: _NOTHING)
+    pool_features: Tensor = field(default_factory=lambda: _NOTHING)
+    foreign_features: Tensor = field(default_factory=lambda: _NOTHING)
+    n_pool: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n_pool", len(self.pool_logits))
         geometry.check_finite(
             self.pool_embeddings, self.pool_logits, self.labeled_embeddings, self.foreign_embeddings
         )
@@ -78,14 +67,29 @@ class PoolView:
                 rows = getattr(self, f"{side}_embeddings")
                 object.__setattr__(self, f"{side}_features", rows[:, :0])
 
-    def only(self, rows: np.ndarray) -> "PoolView":
-        """Look at some of the pool alone.
+    @classmethod
+    def later(
+        cls, n_pool: int, labeled_targets: Tensor, compute: Callable[[], "PoolView"]
+    ) -> "PoolView":
+        """Show `n_pool` and `labeled_targets`, int64 (L,), and the rest when it is looked at.
 
-        Parameters
-        ----------
-        rows : numpy.ndarray
-            int (K,), positions in the pool; position i of what is returned is ``rows[i]``.
+        `compute` is called once then: to read a pool that nobody looks at would be up to half of a
+        random query.
         """
+        view = object.__new__(cls)
+        view.__dict__.update(n_pool=n_pool, labeled_targets=labeled_targets, _compute=compute)
+        return view
+
+    def __getattr__(self, name: str) -> Any:
+        """Compute what is looked at for the first time."""
+        compute = None if name.startswith("_") else self.__dict__.pop("_compute", None)
+        if compute is None:
+            raise AttributeError(f"a view has no {name!r}")
+        self.__dict__.update(vars(compute()))
+        return getattr(self, name)
+
+    def only(self, rows: np.ndarray) -> "PoolView":
+        """Look at `rows`, int (K,), of the pool alone: position i there is ``rows[i]`` here."""
         return replace(
             self,
             pool_embeddings=self.pool_embeddings[rows],
@@ -100,12 +104,6 @@ class Selection(NamedTuple):
 
     ``indices`` int64 (k,), distinct positions in the pool; ``scores`` float (k,), higher = wanted
     more.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Selection(np.array([7, 3]), np.array([0.9, 0.4])).indices
-    array([7, 3])
     """
 
     indices: np.ndarray
@@ -119,18 +117,8 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     not asked for again. Distances join the L2-normalized embedding, which knows the task, and the
     label-free features, which know everything else.
 
-    Parameters
-    ----------
-    view : PoolView
-        With F foreign embeddings; F may be 0.
-    k : int
-        Images that must be left at least, 1 <= k <= U.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (K,), ascending positions in the pool: all of them where nothing foreign is known; if
-        fewer than `k` images pass, the `k` that are least like a foreign one.
+    Returns int64 (K,), ascending positions in the pool of the `view`: all of them where nothing
+    foreign is known; if fewer than `k` images pass, the `k` that are least like a foreign one.
 
     Examples
     --------
@@ -159,3 +147,24 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     if len(kept) < k:
         kept = (to_task - to_foreign).topk(k, largest=False).indices.sort().values
     return kept.cpu().numpy()
+
+
+def inliers_of(view: PoolView, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Find the pool images whose class detectors and classifier agree on, the least outlying first.
+
+    At most `share` of the pool, in (0, 1], the same number of each class at most
+    (:func:`alod.outliers.inliers`); what looks foreign is none of them. Returns int64 (K,),
+    ascending positions in the pool of the `view`, and int64 (K,), the classes.
+    """
+    if not 0 < share <= 1:
+        raise AlodError(f"share={share!r}: expected a share of the pool, above 0 and at most 1")
+    if view.n_pool == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    kept = task_like(view, 1)
+    scores, nearest = outliers.class_contrast(
+        view.labeled_embeddings, view.labeled_targets, view.pool_embeddings[kept]
+    )
+    predictions = view.pool_logits[kept].argmax(1).cpu().numpy()
+    cap = max(1, int(share * len(kept) / view.pool_logits.shape[1]))
+    chosen = outliers.inliers(scores, nearest, predictions, cap)
+    return kept[chosen], predictions[chosen]

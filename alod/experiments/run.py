@@ -17,15 +17,16 @@ import torch
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from alod import encoders, initial, models, strategies, training
+from alod import initial, models, strategies, training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
-from alod.errors import AlodError, check_count, check_name, one_line, plain
+from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments import stress
 from alod.experiments.evaluation import calibration_error
 from alod.experiments.provenance import provenance
 from alod.files import lock_run, refusing, write_atomically
 from alod.learner import ActiveLearner
 from alod.outliers import class_contrast
+from alod.recipe import Recipe, either, one_of, setting, whole
 from alod.stopping import agreement
 
 SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
@@ -34,66 +35,35 @@ SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode
 OnRound = Callable[[dict[str, float]], None]
 
 
-def _later(default: Any) -> Any:
-    """Return a field younger than some recorded runs: at its default, it changes no hash."""
-    return field(default=default, metadata={"later": True})
+def _ascending(budgets: Any) -> list[int]:
+    """Return budgets as a list, whatever sequence they are."""
+    try:
+        counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
+    except TypeError:
+        counts = [-1]
+    if counts != sorted(set(counts)) or min(counts, default=1) < 1:
+        raise AlodError(
+            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
+        )
+    return counts
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentConfig:
+class ExperimentConfig(Recipe):
     """Everything that decides what a run does; checked when made.
 
-    Parameters
-    ----------
-    dataset : {"mnist", "fashion_mnist", "mnist_mini", "fashion_mnist_mini"} or str
-        What to learn; any name when :func:`run_experiment` is given the data.
-    model : {"cnn", "lenet5", "resnet18"}
-        The classifier.
-    strategy : str
-        A name in :data:`alod.strategies.STRATEGIES`.
-    strategy_params : dict
-        Passed on to the strategy; plain values, since they are written to the run folder.
-    initial : {"kmeans", "herding", "maxherding", "typiclust", "kcenter", "random"}
-        How the first images are chosen.
-    features : {"pixels", "random_conv", "self_supervised"}
-        By what, see :func:`alod.encoders.features`.
-    n_initial, n_query, rounds : int
-        Labels bought at first, in each round, and rounds after the first set.
-    budgets : sequence of int
-        In place of these three: labels bought in all after the first set and after each round,
-        ascending. ``n_query`` is 0 then, the other two follow from it.
-    pool : str
-        ``clean``, or a stress pool of :func:`alod.experiments.stress.make`, drawn by the seed.
-    training_mode : {"shrink_perturb", "warm", "scratch"}
-        From where each round's training sets out.
-    steps, batch_size, learning_rate
-        Gradient steps in each round, images a step, peak learning rate.
-    min_epochs : int
-        Passes over the labeled images that a round takes at least, with more steps than `steps` if
-        need be.
-    inlier_passes : int
-        Passes in each round in which inliers of the pool are learned with the class predicted for
-        them (:meth:`alod.learner.ActiveLearner.inliers`); they cost no label.
-    views : int
-        Distorted copies of each test image whose predictions are averaged; 0 for the image as it
-        is. What is asked and learned does not depend on it.
-    augment : {"auto", "none", "digits", "clothing"}
-        Distortions while training; ``auto`` takes what the data set says leaves its classes alone.
-    seed : int
-        Everything random depends on it.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where to compute.
-    keep_embeddings : bool
-        Write ``embeddings.npz``: of every pool image before learning, after the first set and at
-        the end.
-    diagnose : bool
-        Add to the history how well the first set stands for the pool, and what each later round
-        changed, see :func:`run_experiment`. It costs an inference over the pool at the end.
+    The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
+    data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
+    so that other processes find it. And these:
 
-    Raises
-    ------
-    AlodError
-        If a value is not of these.
+    `dataset`: what to learn, a name in :data:`alod.data.DATASETS`, or any where
+    :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
+    :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
+    labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
+    bought in all after the first set and after each round, ascending. `keep_embeddings`: write
+    ``embeddings.npz``, of every pool image before learning, after the first set and at the end.
+    `diagnose`: add to the history how well the first set stands for the pool, and what each later
+    round changed; it costs an inference over the pool at the end.
 
     Examples
     --------
@@ -104,65 +74,50 @@ class ExperimentConfig:
     (30, 'outlier')
     """
 
-    dataset: str = "mnist_mini"
-    model: str = "cnn"
-    strategy: str = "outlier"
-    strategy_params: dict[str, Any] = field(default_factory=dict)
-    initial: str = "kmeans"
-    n_initial: int = 100
-    n_query: int = 100
-    rounds: int = 9
-    budgets: list[int] = field(default_factory=list)
-    pool: str = "clean"
-    training_mode: str = "shrink_perturb"
-    steps: int = 300
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-    augment: str = "auto"
-    inlier_passes: int = 0
-    seed: int = 0
-    device: str = "auto"
-    keep_embeddings: bool = False
-    features: str = _later("pixels")
-    diagnose: bool = _later(False)
-    min_epochs: int = _later(0)
-    views: int = _later(0)
+    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of("model", models.MODELS))
+    strategy: str = setting(
+        "outlier",
+        "How to choose what to ask: outlier, margin, random, …, or your own, module:function.",
+        strategies.importable_name,
+    )
+    augment: str = setting(
+        "auto",
+        "Distortions: auto, none, digits or clothing.",
+        one_of("augment", ("auto", *training.AUGMENTATIONS)),
+    )
+    dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
+    n_initial: int = setting(100, "Labels in the first set.", whole("n_initial", 1))
+    n_query: int = setting(100, "Labels bought in each round.", whole("n_query", 0))
+    rounds: int = setting(9, "Rounds after the first set.", whole("rounds", 0))
+    budgets: list[int] = setting(
+        list, "In place of these three: labels after each round, such as 20,50,100.", _ascending
+    )
+    pool: str = setting(
+        "clean",
+        "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
+        one_of("pool", stress.NAMES),
+    )
+    keep_embeddings: bool = setting(False, "Write embeddings.npz.", either("keep_embeddings"))
+    diagnose: bool = setting(
+        False,
+        "Add to history.csv how good the first set is and what each round changed.",
+        either("diagnose"),
+        later=True,
+    )
 
     def __post_init__(self) -> None:
-        for f in fields(self):  # They are written to files and into the hash.
-            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
-        check_name("model", self.model, models.MODELS)
-        check_name("initial method", self.initial, initial.METHODS)
-        check_name("features", self.features, encoders.FEATURES)
-        check_name("training mode", self.training_mode, training.TRAINING_MODES)
-        check_name("augment", self.augment, ("auto", *training.AUGMENTATIONS))
-        check_name("pool", self.pool, stress.NAMES)
-        object.__setattr__(self, "budgets", _whole_budgets(self.budgets))
-        if self.budgets:
-            given = {"n_initial": self.budgets[0], "n_query": 0, "rounds": len(self.budgets) - 1}
+        budgets = _ascending(self.budgets)
+        if budgets:
+            given = {"n_initial": budgets[0], "n_query": 0, "rounds": len(budgets) - 1}
             for name, value in given.items():
                 object.__setattr__(self, name, value)
-        lowest = {"n_initial": 1, "n_query": 0 if self.budgets else 1, "steps": 1, "batch_size": 2}
-        lowest |= dict.fromkeys(("rounds", "min_epochs", "inlier_passes", "views", "seed"), 0)
-        kept: dict[str, Any] = {
-            name: check_count(name, getattr(self, name), low) for name, low in lowest.items()
-        }
-        kept["learning_rate"] = training.check_learning_rate(self.learning_rate)
-        for name, value in kept.items():
-            object.__setattr__(self, name, value)
-        for name in ("keep_embeddings", "diagnose"):
-            if not isinstance(getattr(self, name), bool):
-                raise AlodError(f"{name}={getattr(self, name)!r}: expected True or False")
-        if not isinstance(self.strategy_params, dict):
-            raise AlodError(f"strategy_params={self.strategy_params!r}: expected a dict")
-        check_name("strategy", self.strategy, strategies.STRATEGIES)
-        strategies.get(self.strategy, self.strategy_params)
+        super().__post_init__()
+        if not budgets:
+            check_count("n_query", self.n_query, 1)
         try:
             json.dumps(self.strategy_params)
         except TypeError as error:
             raise AlodError(f"strategy_params: {error}; give plain values") from None
-        # Whether it is here is asked when it is run: a finished run can be read anywhere.
-        training.check_device(self.device)
 
     @property
     def n_labels(self) -> int:
@@ -229,19 +184,6 @@ def later_defaults() -> dict[str, Any]:
     0
     """
     return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
-
-
-def _whole_budgets(budgets: Any) -> list[int]:
-    """Return budgets as a list, whatever sequence they are."""
-    try:
-        counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
-    except TypeError:
-        counts = [-1]
-    if counts != sorted(set(counts)) or min(counts, default=1) < 1:
-        raise AlodError(
-            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
-        )
-    return counts
 
 
 @dataclass(frozen=True)
@@ -599,25 +541,10 @@ def _changes(before: _State, after: _State, targets: np.ndarray) -> dict[str, fl
 
 
 def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
-    return ActiveLearner(
-        data.images,
-        n_classes=len(data.classes),
-        model=config.model,
-        strategy=config.strategy,
-        strategy_params=config.strategy_params,
-        initial=config.initial,
-        features=config.features,
-        training_mode=config.training_mode,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        augment=data.augment if config.augment == "auto" else config.augment,
-        min_epochs=config.min_epochs,
-        inlier_passes=config.inlier_passes,
-        views=config.views,
-        seed=config.seed,
-        device=config.device,
-    )
+    settings = config.of_learner()
+    if config.augment == "auto":
+        settings["augment"] = data.augment
+    return ActiveLearner(data.images, len(data.classes), **settings)
 
 
 @dataclass

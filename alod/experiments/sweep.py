@@ -32,7 +32,8 @@ from alod.experiments.run import (
 from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.training import resolve_device
 
-FIELDS = [f.name for f in fields(ExperimentConfig)]
+# In the order of the columns: what came later than some recorded tables comes last.
+FIELDS = [f.name for f in sorted(fields(ExperimentConfig), key=lambda f: f.metadata["later"])]
 # What of a run's provenance a recorded result tells.
 SOURCES = ("versions", "git_commit", "machine", "device", "threads")
 TRIES = 3

@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 
 from alod import geometry, outliers, training
+from alod.answers import FOREIGN, SKIPPED, UNCLEAR
 from alod.errors import AlodError, check_count
-from alod.learner import FOREIGN, SKIPPED, UNCLEAR, ActiveLearner
+from alod.learner import ActiveLearner
 from alod.stopping import agreement, percent, stopping_advice
 
 HISTORY = (

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alod import strategies
+from alod.answers import FOREIGN, SKIPPED, UNCLEAR, UNLABELED
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing, write_atomically
 from alod.imagefiles import open_upright
@@ -31,7 +32,7 @@ from alod.labeling.tables import (
     read_answers,
     write_batch,
 )
-from alod.learner import FOREIGN, SKIPPED, UNCLEAR, UNLABELED, ActiveLearner
+from alod.learner import ActiveLearner
 from alod.names import nfc
 from alod.view import Selection
 

@@ -13,12 +13,13 @@ import pandas as pd
 import traitlets
 
 from alod import stopping
+from alod.answers import FOREIGN, UNLABELED
 from alod.errors import AlodError, one_line
 from alod.labeling import monitoring
 from alod.labeling.images import as_png
 from alod.labeling.run import WORDS, LabelingRun
 from alod.labeling.tables import FOREIGN_WORD, SKIP_WORD, UNCLEAR_WORD
-from alod.learner import FOREIGN, UNLABELED, ActiveLearner
+from alod.learner import ActiveLearner
 
 _HERE = Path(__file__).parent
 

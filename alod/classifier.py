@@ -1,0 +1,157 @@
+"""A network, the weights it sets out from, and the recipe by which it learns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from alod import geometry, models, training
+from alod._settled import seeded
+from alod.errors import AlodError
+from alod.recipe import Recipe
+from alod.training import Images
+
+
+class Classifier:
+    """What learns: images in, (embedding, logits) out.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its model is built, or copied: two classifiers of one module would train each other's.
+    images : Tensor
+        Two of the pool, (2, C, H, W), on which the module's contract is checked.
+    n_classes : int
+        Columns of the logits.
+    seed : int
+        Of the initial weights of a model that is built.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        On ``device``, in evaluation mode but while it learns.
+    fitted : bool
+        Whether it has learned from any label.
+
+    Examples
+    --------
+    >>> import torch
+    >>> images = torch.zeros(2, 1, 28, 28)
+    >>> Classifier(Recipe(model="lenet5"), images, n_classes=10, seed=0).fitted
+    False
+    """
+
+    def __init__(self, recipe: Recipe, images: Tensor, n_classes: int, seed: int) -> None:
+        self.device = training.resolve_device(recipe.device)
+        self._recipe, self.fitted = recipe, False
+        if isinstance(recipe.model, str):
+            module = training.build_seeded(recipe.model, n_classes, images.shape[1], seed)
+        else:
+            module = training.copy_module(recipe.model)
+        self.module = module.to(self.device).eval()
+        with seeded(0, self.device):
+            models.check_contract(self.module, training.to_float(images).to(self.device), n_classes)
+        self.initial_state = cpu_copy(self.module.state_dict())
+        self._taught: dict[str, Tensor] | None = None
+
+    def learn(self, images: Tensor, targets: Tensor, seed: int) -> None:
+        """Learn from labeled `images`, (L, C, H, W), with `targets` int64 (L,).
+
+        Sets out from where the last labels had led, or by the recipe's training mode.
+        """
+        if self._taught is not None:
+            self.module.load_state_dict(self._taught)
+        # The first fit sets out from the initial weights in every mode.
+        mode = self._recipe.training_mode if self.fitted else "warm"
+        self._fit(self.module, images, targets, seed, mode)
+        self.fitted = True
+        if self._recipe.inlier_passes:
+            # Here the next fit sets out, or it would inherit what wrong inliers have taught.
+            self._taught = cpu_copy(self.module.state_dict())
+
+    def learn_inliers(self, images: Tensor, targets: Tensor, seed: int, inliers: Tensor) -> None:
+        """Learn labeled `images` again, with `inliers` (K, C, H, W) and the classes it predicts."""
+        self._fit(self.module, images, targets, seed, "warm", inliers)
+
+    def taught_anew(self, images: Tensor, targets: Tensor, seed: int) -> nn.Module:
+        """Return a copy that learned from labeled `images` alone, from the initial weights on."""
+        module = training.copy_module(self.module)
+        module.load_state_dict(self.initial_state)
+        self._fit(module, images, targets, seed, "warm")
+        return module
+
+    def n_steps(self, n_labeled: int) -> int:
+        """Return how many steps a fit takes with so many labels."""
+        passing = self._recipe.min_epochs * n_labeled // self._recipe.batch_size
+        return max(self._recipe.steps, passing)
+
+    def _fit(
+        self,
+        module: nn.Module,
+        images: Tensor,
+        targets: Tensor,
+        seed: int,
+        mode: str,
+        inliers: Tensor | None = None,
+    ) -> None:
+        training.fit(
+            module,
+            images,
+            targets,
+            steps=self.n_steps(len(images)),
+            batch_size=self._recipe.batch_size,
+            learning_rate=self._recipe.learning_rate,
+            augment=self._recipe.augment,
+            mode=mode,
+            initial_state=self.initial_state,
+            inliers=inliers,
+            seed=seed,
+        )
+
+    def infer(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return embeddings float32 (N, D) and logits float32 (N, C) of `images`, on the CPU."""
+        return training.infer(self.module, images)
+
+    def logits(self, images: Images) -> Tensor:
+        """Return logits (N, C), whose softmax is the mean over the views where there are any."""
+        if self._recipe.views and self._recipe.augment not in (None, "none"):
+            shares = training.infer_views(
+                self.module, images, self._recipe.augment, self._recipe.views
+            )
+            geometry.check_finite(shares)
+            return shares.log()
+        logits = self.infer(images)[1]
+        geometry.check_finite(logits)
+        return logits
+
+    def dropped(self, images: Images, embeddings: Tensor, n: int, seed: int) -> Tensor:
+        """Return `n` dropout samples of the logits of `images`, float32 (n, N, C).
+
+        `embeddings` float32 (N, D) are what :meth:`infer` made of them; `seed` is of what is
+        dropped. Samples that do not differ are refused.
+        """
+        samples = training.infer_dropout(self.module, images, embeddings, n, seed)
+        if n > 1 and bool((samples == samples[:1]).all()):
+            model = self._recipe.model
+            name = model if isinstance(model, str) else type(model).__name__
+            raise AlodError(
+                f"model={name!r}: {n} dropout samples are all the same; give it dropout, or ask by "
+                "another strategy, such as margin"
+            )
+        return samples
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was learned, and from where the next fit sets out."""
+        state = cpu_copy(self.module.state_dict())
+        return {"model": state, "fitted": self.fitted, "taught": self._taught}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned."""
+        self.module.load_state_dict(state["model"])
+        self.fitted = bool(state["fitted"])
+        self._taught = state.get("taught")  # older files have none
+
+
+def cpu_copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy weights, so that they do not change with the module."""
+    return {name: value.detach().cpu().clone() for name, value in state.items()}

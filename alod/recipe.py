@@ -1,0 +1,196 @@
+"""Every setting of the loop: declared, checked and described once.
+
+What takes settings derives from :class:`Recipe`: the learner, experiments, runs that people label,
+and the options of the command line.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self, TypeVar
+
+from torch import nn
+
+from alod import encoders, initial, models, strategies, training
+from alod.errors import AlodError, check_count, check_name, plain
+from alod.strategies import Strategy
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def setting(
+    default: Any, told: str, check: Callable[[Any], Any] | None = None, later: bool = False
+) -> Any:
+    """Declare a setting as a field of a dataclass.
+
+    `told` says what it is, on the command line, too. `check` returns the value, or refuses it. A
+    setting that came `later` than some recorded runs changes no hash at its `default`.
+    """
+    more = {"default_factory": default} if callable(default) else {"default": default}
+    return field(**more, metadata={"told": told, "check": check, "later": later})
+
+
+def whole(name: str, low: int, high: int | None = None) -> Callable[[Any], int]:
+    """Check by :func:`alod.errors.check_count`, from `low` to `high`, of the setting `name`."""
+    return lambda value: check_count(name, value, low, high)
+
+
+def one_of(kind: str, names: Iterable[str]) -> Callable[[Any], str]:
+    """Check by :func:`alod.errors.check_name` that it is one of `names`, which are of a `kind`."""
+
+    def check(value: Any) -> str:
+        check_name(kind, value, names)
+        return str(value)
+
+    return check
+
+
+def either(name: str) -> Callable[[Any], bool]:
+    """Check that the setting `name` is True or False."""
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise AlodError(f"{name}={value!r}: expected True or False")
+        return value
+
+    return check
+
+
+def _model(value: Any) -> Any:
+    if not isinstance(value, nn.Module):
+        check_name("model", value, models.MODELS)
+    return value
+
+
+def _params(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping | None):
+        raise AlodError(f"strategy_params={value!r}: expected a dict")
+    return dict(value or {})
+
+
+def _augment(value: Any) -> Any:
+    check_name("augment", value or "none", training.AUGMENTATIONS)
+    return value
+
+
+def _device(value: Any) -> Any:
+    # Whether it is here is asked when it is used: a finished run can be read anywhere.
+    training.check_device(value)
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a learner asks and learns; refused by name, value and mend if it cannot be so.
+
+    `model`: a name in :data:`alod.models.MODELS`, or a module that returns ``(embedding (N, D),
+    logits (N, n_classes))``; it is copied, and its weights are those that every learner sets out
+    from. `strategy`: a name in :data:`alod.strategies.STRATEGIES`, ``"module:function"`` or a
+    function of that kind, with `strategy_params`. `initial`: how the first images are chosen, see
+    :func:`alod.initial.select`; by what `features`, see :func:`alod.encoders.features`.
+
+    `training_mode`, `steps`, `batch_size`, `learning_rate`, `augment`: see
+    :func:`alod.training.fit`. `min_epochs`: more steps than `steps` where it takes them to see
+    every labeled image so many times. `inlier_passes`: passes of as many steps after each fit in
+    which the pool's inliers are learned with the class predicted for them; the next fit sets out
+    from before them. `views`: distorted copies of each image whose predictions are averaged; what
+    is asked does not depend on it. `seed`: same seed, same images, same answers: same questions, on
+    the same processor. `device`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Examples
+    --------
+    >>> Recipe(model="lenet5", steps=50).training_mode
+    'shrink_perturb'
+    """
+
+    model: str | nn.Module = setting(
+        "cnn", "The classifier: cnn, lenet5 or resnet18; or a module.", _model
+    )
+    strategy: str | Strategy = setting(
+        "outlier", "How to choose what to ask: outlier, margin, random, … or module:function."
+    )
+    strategy_params: Mapping[str, Any] = setting(
+        dict, "The strategy's own parameters, a JSON object.", _params
+    )
+    initial: str = setting(
+        "kmeans",
+        "The first set: kmeans, herding, maxherding, typiclust, kcenter or random.",
+        one_of("initial method", initial.METHODS),
+    )
+    training_mode: str = setting(
+        "shrink_perturb",
+        "Where each round sets out: shrink_perturb, warm or scratch.",
+        one_of("training mode", training.TRAINING_MODES),
+    )
+    steps: int = setting(300, "Gradient steps in each round.", whole("steps", 1))
+    batch_size: int = setting(64, "Images in each step.", whole("batch_size", 2))
+    learning_rate: float = setting(3e-3, "Peak learning rate.", training.check_learning_rate)
+    augment: str | None = setting(None, "Distortions: none, digits or clothing.", _augment)
+    inlier_passes: int = setting(
+        0,
+        "Passes in each round that learn inliers with their predicted class.",
+        whole("inlier_passes", 0),
+    )
+    seed: int = setting(0, "Everything random depends on it.", whole("seed", 0))
+    device: str = setting("auto", "auto, cpu, cuda or mps.", _device)
+    features: str = setting(
+        "pixels",
+        "What the first set is chosen by: pixels, random_conv or self_supervised.",
+        one_of("features", encoders.FEATURES),
+        later=True,
+    )
+    min_epochs: int = setting(
+        0,
+        "Passes over the labels that a round takes at least, whatever the steps.",
+        whole("min_epochs", 0),
+        later=True,
+    )
+    views: int = setting(
+        0,
+        "Distorted copies of each image whose predictions are averaged; 0 for the image itself.",
+        whole("views", 0),
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, check = plain(getattr(self, f.name)), f.metadata["check"]
+            object.__setattr__(self, f.name, check(value) if check else value)
+        strategies.get(self.strategy, self.strategy_params)
+
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """Make one of `settings` by name; one that there is not is refused."""
+        for name in settings:
+            check_name("setting", name, [f.name for f in fields(cls)])
+        return cls(**settings)
+
+    def settings(self) -> dict[str, Any]:
+        """Return name -> value, as :meth:`of` takes them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def of_learner(self) -> dict[str, Any]:
+        """Return those settings that a learner takes: a Recipe's, whatever derives from it."""
+        return {f.name: getattr(self, f.name) for f in fields(Recipe)}
+
+
+def takes(kind: type[Recipe]) -> Callable[[Function], Function]:
+    """Show the settings of a `kind` of recipe in the signature of a function of ``**settings``."""
+
+    def shown(function: Function) -> Function:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(
+                f.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=f.default if f.default is not MISSING else None,
+                annotation=f.type,
+            )
+            for f in fields(kind)
+            if f.name not in signature.parameters
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return function
+
+    return shown
