@@ -13,10 +13,11 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from alod import encoders, geometry, initial, saving, strategies, training
+from alod import _saving as saving
+from alod import encoders, geometry, initial, strategies, training
+from alod._classifier import Classifier
 from alod._settled import settled
 from alod.answers import Answers
-from alod.classifier import Classifier
 from alod.data import alike, from_arrays, span_of
 from alod.errors import AlodError, check_count
 from alod.recipe import Recipe, takes
