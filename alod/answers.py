@@ -16,7 +16,7 @@ class Answers:
     """The ledger of a labeling: a code for each image, and which of them wait for an answer.
 
     A code is a class, from 0 to `n_classes` - 1, or ``FOREIGN``, ``UNLABELED``, ``SKIPPED`` or
-    ``UNCLEAR``. What a method is given is checked whole before any of it is taken; indices are
+    ``UNCLEAR``. What a method is given is checked whole before any of it is taken; `indices` are
     int64 (k,), positions among the `n_images`.
 
     Attributes
@@ -103,12 +103,12 @@ class Answers:
         return indices, codes
 
     def skipped(self, indices: np.ndarray, unclear: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return what :meth:`take` takes of images that are passed over, or `unclear`."""
+        """Return what :meth:`take` takes of `indices` that are passed over, or `unclear`."""
         indices = self._waiting(indices)
         return indices, np.full(len(indices), UNCLEAR if unclear else SKIPPED)
 
     def undone(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what :meth:`take` takes of images whose answer is taken back."""
+        """Return what :meth:`take` takes of images at `indices` whose answer is taken back."""
         indices = self._known(indices)
         blank = indices[self.codes[indices] == UNLABELED]
         if len(blank):

@@ -278,8 +278,8 @@ class ActiveLearner:
     def step(self, k: int, oracle: Oracle) -> Selection:
         """Do one round: ask for the `k` images wanted most, learn from the answers.
 
-        ``oracle(indices) -> labels``, both int (k,), -1 for a foreign image. Returns what was
-        asked, and its scores.
+        The `oracle` answers int (k,) indices by int (k,) labels, -1 for a foreign image. Returns
+        what was asked, and its scores.
         """
         selection = self.select(k)
         self.teach(selection.indices, oracle(selection.indices))

@@ -114,5 +114,5 @@ def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as percent."""
+    """Write a `share` in [0, 1] as percent."""
     return f"{100 * share:.1f} %"

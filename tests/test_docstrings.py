@@ -71,7 +71,7 @@ def faults(thing: object, shared: str = "") -> Iterator[str]:
     for parameter in signature.parameters.values():
         if parameter.name in ("self", "cls"):
             continue
-        told = entry(docstring, parameter.name) or entry(shared, parameter.name)
+        told = entry(docstring, parameter.name) + entry(shared, parameter.name)
         if not told:
             yield f"says nothing of {parameter.name}"
         elif ARRAY.match(inspect.formatannotation(parameter.annotation)) and not SHAPE.search(told):
