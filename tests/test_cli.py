@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from alod import cli
+from alod.experiments import commands
 from alod.experiments.run import ExperimentConfig, load_run
 
 
@@ -32,7 +33,7 @@ def test_strategy_parameters_come_as_json(tmp_path):
 
 
 def test_every_field_of_the_config_is_an_option():
-    options = {p.name for p in cli.run.__signature__.parameters.values()}
+    options = {p.name for p in commands.run.__signature__.parameters.values()}
     assert options == {"out", *ExperimentConfig.__dataclass_fields__}
 
 
