@@ -8,7 +8,8 @@ from PIL import Image
 
 from alod import cli
 from alod.experiments import commands
-from alod.experiments.run import ExperimentConfig, load_run
+from alod.experiments.config import ExperimentConfig
+from alod.experiments.run import load_run
 
 
 def test_run_writes_the_folder_and_prints_a_row_a_round(tmp_path, capsys):

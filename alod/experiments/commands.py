@@ -12,8 +12,11 @@ import typer
 
 from alod.data import inventory, load_dataset
 from alod.errors import AlodError
-from alod.experiments.run import ExperimentConfig, run_experiment
-from alod.experiments.sweep import find_runs, load_configs, record, run_sweep, summarize
+from alod.experiments.config import ExperimentConfig
+from alod.experiments.load import load_configs
+from alod.experiments.record import at_the_end, find_runs, record
+from alod.experiments.run import PARTS, run_experiment
+from alod.experiments.sweep import run_sweep
 
 HELP = {
     "dataset": "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.",
@@ -79,7 +82,7 @@ def run(out: Path, **options: Any) -> None:
 
 def _print_row(row: dict[str, float]) -> None:
     told = "".join(f"{row[name]:>10}" for name in ("round", "n_labeled", "n_classes_seen"))
-    seconds = "".join(f"{row[f'{part}_seconds']:>10.2f}" for part in ("fit", "infer", "query"))
+    seconds = "".join(f"{row[f'{part}_seconds']:>10.2f}" for part in PARTS)
     print(f"{told}{row['test_accuracy']:>10.4f}{seconds}", flush=True)
 
 
@@ -109,7 +112,7 @@ def compare(
 ) -> None:
     """Gather all finished runs in or below some folders into one tidy table."""
     runs, unfinished = find_runs(folders)
-    summary = summarize(record(runs, out, add))
+    summary = at_the_end(record(runs, out, add))
     summary = summary.rename(columns={"accuracy_mean": "accuracy", "accuracy_std": "sd"})
     print(summary.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
     print(f"{out}: {len(runs)} finished runs; {len(unfinished)} unfinished")
