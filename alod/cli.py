@@ -198,6 +198,9 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A console or pipe that cannot print a name is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
+    if "" not in sys.path:
+        # A strategy of one's own, "mine:query", is mine.py here; it hides nothing installed.
+        sys.path.append("")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["book", "run"]:
         given = _join_pairs(given)

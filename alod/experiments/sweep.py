@@ -8,6 +8,7 @@ Examples
 (2, {}, [20, 30, 20, 30])
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -139,11 +140,15 @@ def _parallel(
 ) -> Iterator[tuple[Path, str | None]]:
     """Yield each run's folder and what went wrong, as they end."""
     parallel = joblib.Parallel(batch_size=1, pre_dispatch=at_once, return_as="generator_unordered")
-    return parallel(joblib.delayed(_attempt)(config, folder) for folder, config in runs.items())
+    path = [str(Path(place).absolute()) for place in sys.path]
+    return parallel(joblib.delayed(_attempt)(c, folder, path) for folder, c in runs.items())
 
 
-def _attempt(config: ExperimentConfig, folder: Path) -> tuple[Path, str | None]:
+def _attempt(config: ExperimentConfig, folder: Path, path: list[str]) -> tuple[Path, str | None]:
     """Do one run in a worker, leaving a mark that only the death of the process leaves behind."""
+    if ":" in config.strategy:
+        # The user's own: found where the sweep's process finds it, which the worker may not know.
+        sys.path += [place for place in path if place not in sys.path]
     if _n_tries(folder) >= TRIES:
         # joblib 1.6 waits for ever for a task that Dask has given up; so it never comes to that.
         return folder, f"its process died {TRIES} times, perhaps out of memory; try fewer at a time"
