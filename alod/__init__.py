@@ -13,7 +13,8 @@ from alod.errors import AlodError
 
 if TYPE_CHECKING:
     from alod.data import Dataset, from_arrays, from_folder, load_dataset
-    from alod.experiments.run import ExperimentConfig, Run, run_experiment
+    from alod.experiments.config import ExperimentConfig
+    from alod.experiments.run import Run, run_experiment
     from alod.labeling.notebook import label
     from alod.labeling.opening import open_run
     from alod.learner import ActiveLearner
@@ -28,7 +29,7 @@ _HOME = {
     "ActiveLearner": "alod.learner",
     "open_run": "alod.labeling.opening",
     "label": "alod.labeling.notebook",
-    "ExperimentConfig": "alod.experiments.run",
+    "ExperimentConfig": "alod.experiments.config",
     "Run": "alod.experiments.run",
     "run_experiment": "alod.experiments.run",
 }

@@ -1,21 +1,16 @@
 """The command line: ``alod run``, ``sweep``, ``query``, ``teach``, ``book`` and the rest."""
 
-import inspect
 import io
-import json
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alod.errors import AlodError
-from alod.experiments.run import ExperimentConfig, run_experiment
-from alod.experiments.sweep import find_runs, load_configs, record, run_sweep, summarize
+from alod.experiments import commands
 from alod.files import UNWRITABLE, write_atomically
 from alod.labeling.tables import ANSWERS
 
@@ -33,136 +28,8 @@ app = typer.Typer(
 book_app = typer.Typer(help="Run the book's chapters.", no_args_is_help=True)
 app.add_typer(book_app, name="book")
 
-HELP = {
-    "dataset": "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.",
-    "model": "cnn, lenet5 or resnet18.",
-    "strategy": "How to choose what to ask: outlier, margin, random, …",
-    "strategy_params": "The strategy's own parameters, a JSON object.",
-    "initial": "The first set: kmeans, herding, maxherding, typiclust, kcenter or random.",
-    "features": "What the first set is chosen by: pixels, random_conv or self_supervised.",
-    "n_initial": "Labels in the first set.",
-    "n_query": "Labels bought in each round.",
-    "rounds": "Rounds after the first set.",
-    "budgets": "In place of these three: labels after each round, such as 20,50,100.",
-    "pool": "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
-    "training_mode": "Where each round sets out: shrink_perturb, warm or scratch.",
-    "steps": "Gradient steps in each round.",
-    "batch_size": "Images in each step.",
-    "learning_rate": "Peak learning rate.",
-    "min_epochs": "Passes over the labels that a round takes at least, whatever the steps.",
-    "inlier_passes": "Passes in each round that learn inliers with their predicted class.",
-    "views": "Distorted copies of each test image whose predictions are averaged.",
-    "augment": "Distortions: auto, none, digits or clothing.",
-    "seed": "Everything random depends on it.",
-    "device": "auto, cpu, cuda or mps.",
-    "keep_embeddings": "Write embeddings.npz.",
-    "diagnose": "Add to history.csv how good the first set is and what each round changed.",
-}
-COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
-
-
-def run(out: Path, **options: Any) -> None:
-    """Run one experiment into its own folder; a run that was cut off goes on."""
-    options["strategy_params"] = _json_object("--strategy-params", options["strategy_params"])
-    options["budgets"] = _numbers("--budgets", options["budgets"])
-    config = ExperimentConfig(**options)
-    print("".join(f"{name:>10}" for name in COLUMNS), flush=True)
-    finished = run_experiment(config, out, on_round=_print_row)
-    last = finished.history.iloc[-1]
-    print(
-        f"{out}: finished, {last.test_accuracy:.4f} test accuracy with {last.n_labeled:.0f} labels "
-        f"in {finished.provenance['wall_seconds']:.0f} s"
-    )
-
-
-def _print_row(row: dict[str, float]) -> None:
-    print(
-        f"{row['round']:>10}{row['n_labeled']:>10}{row['n_classes_seen']:>10}"
-        f"{row['test_accuracy']:>10.4f}"
-        + "".join(f"{row[f'{part}_seconds']:>10.2f}" for part in ("fit", "infer", "query")),
-        flush=True,
-    )
-
-
-def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field of ExperimentConfig, with its default."""
-    options = [
-        inspect.Parameter(
-            "out",
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[Path, typer.Option(help="The run's own folder.")],
-        )
-    ]
-    for f in fields(ExperimentConfig):
-        plain = f.default is not MISSING
-        annotation = Annotated[f.type if plain else str, typer.Option(help=HELP[f.name])]  # type: ignore[valid-type]
-        default = f.default if plain else {"strategy_params": "{}", "budgets": ""}[f.name]
-        options.append(
-            inspect.Parameter(
-                f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-            )
-        )
-    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    command.__annotations__ = {o.name: o.annotation for o in options}
-    return command
-
-
-app.command()(_options_from_config(run))
-
-
-@app.command()
-def sweep(
-    file: Annotated[Path, typer.Argument(help="An experiment file, YAML.")],
-    out: Annotated[Path, typer.Option(help="Folder of all run folders.")],
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes; one for each core if not given.")
-    ] = None,
-    dask: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, to compute on its workers.")
-    ] = None,
-) -> None:
-    """Run many experiments side by side; what is finished is skipped, what was cut off goes on."""
-    report = run_sweep(load_configs(file), out, jobs=jobs, dask=dask)
-    for folder, problem in report.failed.items():
-        print(f"alod: {folder}: {problem}", file=sys.stderr)
-    print(f"{out}: {len(report.finished)} runs finished, {len(report.failed)} failed")
-    if report.failed:
-        raise SystemExit(1)
-
-
-@app.command()
-def compare(
-    folders: Annotated[list[Path], typer.Argument(help="Folders that hold runs.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write; a .json comes beside it.")],
-    add: Annotated[bool, typer.Option("--add", help="Keep the runs that the file holds.")] = False,
-) -> None:
-    """Gather all finished runs in or below some folders into one tidy table."""
-    runs, unfinished = find_runs(folders)
-    summary = summarize(record(runs, out, add))
-    summary = summary.rename(columns={"accuracy_mean": "accuracy", "accuracy_std": "sd"})
-    print(summary.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
-    print(f"{out}: {len(runs)} finished runs; {len(unfinished)} unfinished")
-
-
-@app.command()
-def data(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Data sets to fetch; none lists what is there.")
-    ] = None,
-) -> None:
-    """List the data sets and where they lie, or fetch and verify some."""
-    from alod.data import inventory, load_dataset
-
-    for name in names or []:
-        loaded = load_dataset(name)
-        print(f"{name}: {len(loaded.images)} images and {len(loaded.test_images)} test images")
-    if not names:
-        for row in inventory():
-            print(
-                f"{row['name']:<20}{row['state']:<10}{row['megabytes']:>6.1f} MB  {row['where']}"
-                f"  {row['note']}"
-            )
-
+for command in (commands.run, commands.sweep, commands.compare, commands.data):
+    app.command()(command)
 
 RunOption = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -312,23 +179,6 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _json_object(option: str, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"focus": 4}}')
-    return value
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise AlodError(f"{option} {text!r}: expected numbers such as 20,50,100") from None
-
-
 def _join_pairs(arguments: list[str]) -> list[str]:
     """Turn papermill's ``-p NAME VALUE`` into ``-p NAME=VALUE``, so that both can be written."""
     joined: list[str] = []
@@ -348,6 +198,9 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A console or pipe that cannot print a name is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
+    if "" not in sys.path:
+        # A strategy of one's own, "mine:query", is mine.py here; it hides nothing installed.
+        sys.path.append("")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["book", "run"]:
         given = _join_pairs(given)

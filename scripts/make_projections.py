@@ -18,9 +18,11 @@ import pandas as pd
 from make_mini import PER_CLASS, SEED, archive, draw
 
 import alod
-from alod.experiments import evaluation, sweep
+from alod.experiments import evaluation
+from alod.experiments.load import load_configs
 from alod.experiments.provenance import provenance
 from alod.experiments.run import load_run
+from alod.experiments.sweep import run_sweep
 from alod.files import write_atomically
 from alod_book import pictures, projection
 
@@ -91,8 +93,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder of the runs, made if it is not there")
     given = parser.parse_args()
-    configs = sweep.load_configs(EXPERIMENT)
-    failed = sweep.run_sweep(configs, given.runs).failed
+    configs = load_configs(EXPERIMENT)
+    failed = run_sweep(configs, given.runs).failed
     if failed:
         raise SystemExit(f"error: {failed}")
     origin = provenance()  # before the checkout holds what is written below

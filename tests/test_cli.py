@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from alod import cli
-from alod.experiments.run import ExperimentConfig, load_run
+from alod.experiments import commands
+from alod.experiments.config import ExperimentConfig
+from alod.experiments.run import load_run
 
 
 def test_run_writes_the_folder_and_prints_a_row_a_round(tmp_path, capsys):
@@ -32,7 +34,7 @@ def test_strategy_parameters_come_as_json(tmp_path):
 
 
 def test_every_field_of_the_config_is_an_option():
-    options = {p.name for p in cli.run.__signature__.parameters.values()}
+    options = {p.name for p in commands.run.__signature__.parameters.values()}
     assert options == {"out", *ExperimentConfig.__dataclass_fields__}
 
 

@@ -1,11 +1,51 @@
 """Learning curves as numbers: areas, labels to a target, paired tests, ranks.
 
-A table of *curves* is a tidy DataFrame with one row per run and round and at least the columns
-``dataset, model, strategy, seed, n_labeled, test_accuracy``; a *setting* is a data set with a
-classifier. Nothing here trains, draws or imports torch.
+Nothing here trains, draws or imports torch. Bad tables are refused in one line: columns missing,
+two rows for one run and budget, runs of a setting without a range of budgets in common, seeds or
+settings that one strategy has and another lacks.
+
+Parameters
+----------
+curves : DataFrame
+    One row per run and round: the columns in `setting` (or `by`), `compare`, ``seed, n_labeled,
+    test_accuracy``.
+n_labeled, accuracy : array-like (R,)
+    One curve: labels paid for, strictly increasing from above 0; test accuracy at each, in [0, 1].
+metric : str
+    In :data:`METRICS`: what a run is summed up by, in [0, 1].
+compare : str
+    The column whose values are compared: ``"strategy"``, or what an ablation varies.
+setting : sequence of str
+    The columns that make a setting, by default a data set with a classifier.
+reference : str
+    The value of `compare` that the others are measured against.
+by : sequence of str
+    What distinguishes the curves that are averaged over seeds.
+embeddings : array-like of float (N, D)
+    Of the whole pool; compared by angle, as the detectors do.
+indices : array-like of int (k,)
+    The images in question, k at least 1.
+n_neighbors : int
+    Neighbors looked at, from 1 to N - 1.
+
+Examples
+--------
+>>> import pandas as pd
+>>> rows = [
+...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
+...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
+...     for seed in (0, 1, 2)
+...     for n, accuracy in zip((50, 100), ends)
+... ]
+>>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
+>>> curves = pd.DataFrame(rows, columns=names)
+>>> areas(curves).groupby("strategy")["auc"].mean().round(2).to_dict()
+{'outlier': 0.81, 'random': 0.76}
+>>> gains(curves)[["strategy", "n_seeds", "mean_difference"]].round(2).to_dict("list")
+{'strategy': ['outlier'], 'n_seeds': [3], 'mean_difference': [0.05]}
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,10 +53,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pandas import DataFrame
 from scipy import stats
 
 from alod.errors import AlodError, check_count, check_name
 
+Columns = Sequence[str]
 SETTING = ("dataset", "model")
 REPOSITORY = "https://raw.githubusercontent.com/alod-book/alod/main"
 METRICS = {
@@ -44,38 +86,12 @@ def area_under_curve(
     upto: float | None = None,
     start: float | None = None,
 ) -> float:
-    """Return the mean height of a learning curve between two budgets.
+    """Return the mean height of a learning curve between two budgets, in [0, 1].
 
-    The curve is linear between its points, over log-labels or labels, and integrated by the
-    trapezoidal rule; the area is divided by the width of the range, so it is an accuracy.
-
-    Parameters
-    ----------
-    n_labeled : array-like of int (R,)
-        Labels paid for, positive and strictly increasing.
-    accuracy : array-like of float (R,)
-        Test accuracy at each budget, in [0, 1].
-    log : bool
-        Integrate over the logarithm of the labels, so that each doubling of the budget counts
-        the same; over the labels themselves when False.
-    upto, start : float, optional
-        The budgets between which to integrate; the curve's own ends by default. Between two
-        points of the curve the height is interpolated.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    AlodError
-        If the curve is malformed or does not cover the range.
-
-    Examples
-    --------
-    >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
-    0.8
+    The curve is linear between its points, over the logarithm of the labels (`log`; each doubling
+    of the budget counts the same) or over labels, and integrated by the trapezoidal rule; the area
+    is divided by the width of the range. `start` and `upto`: the budgets between which to
+    integrate, the curve's own ends by default.
     """
     labels, heights = _check_curve(n_labeled, accuracy)
     first = float(labels[0]) if start is None else float(start)
@@ -93,34 +109,10 @@ def area_under_curve(
 
 
 def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -> float:
-    """Return the first budget at which a learning curve reaches an accuracy.
+    """Return the first budget at which a learning curve reaches the accuracy `target`.
 
-    Parameters
-    ----------
-    n_labeled : array-like of int (R,)
-        Labels paid for, positive and strictly increasing.
-    accuracy : array-like of float (R,)
-        Test accuracy at each budget, in [0, 1]; it need not increase: the first crossing counts.
-    target : float
-        Accuracy to reach, in [0, 1].
-
-    Returns
-    -------
-    float
-        Labels, interpolated linearly between two rounds; the first budget when the curve starts
-        at the target or above; NaN when it never gets there.
-
-    Raises
-    ------
-    AlodError
-        If the curve is malformed or the target is not an accuracy.
-
-    Examples
-    --------
-    >>> round(labels_to_target([50, 100, 200], [0.7, 0.8, 0.9], target=0.85))
-    150
-    >>> labels_to_target([50, 100, 200], [0.7, 0.8, 0.9], target=0.95)
-    nan
+    Interpolated linearly between two rounds; the first budget when the curve starts there or above;
+    NaN when it never gets there.
     """
     labels, heights = _check_curve(n_labeled, accuracy, points=1)
     if not 0 <= target <= 1:
@@ -136,116 +128,43 @@ def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -
     return float(labels[before] + share * (labels[after] - labels[before]))
 
 
-def summarize(curves: pd.DataFrame, by: Sequence[str] = (*SETTING, "strategy")) -> pd.DataFrame:
+def summarize(curves: DataFrame, by: Columns = (*SETTING, "strategy")) -> DataFrame:
     """Average learning curves over seeds.
 
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves: the columns in `by`, ``seed, n_labeled, test_accuracy``.
-    by : sequence of str
-        What distinguishes the curves; each seed may occur once at each budget of a curve.
-
-    Returns
-    -------
-    DataFrame
-        One row for each curve and budget, in the order in which the curves first appear: the
-        columns in `by`, ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard
-        deviation), ``accuracy_se`` (standard error of the mean), ``accuracy_min, accuracy_max``.
-        Spreads are NaN where one seed ran.
-
-    Raises
-    ------
-    AlodError
-        If columns are missing or one seed has two rows at one budget of a curve.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> last = summarize(curves).iloc[-1]
-    >>> last["strategy"], int(last["n_labeled"]), round(float(last["accuracy_mean"]), 2)
-    ('outlier', 100, 0.91)
+    One row for each curve and budget, in the order in which the curves first appear: the
+    columns in `by`, ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard
+    deviation), ``accuracy_se`` (standard error of the mean), ``accuracy_min, accuracy_max``.
+    Spreads are NaN where one seed ran.
     """
     keys = [*by, "n_labeled"]
-    _check_columns(curves, [*keys, "seed", "test_accuracy"])
-    _check_one_row_each(curves, [*keys, "seed"])
+    _check_curves(curves, [*keys, "seed"])
     # Rows are sorted within a curve first, so that grouping can keep the curves' own order.
     ordered = curves.sort_values("n_labeled", kind="stable")
-    summary = (
-        ordered.groupby(keys, sort=False, observed=True)["test_accuracy"]
-        .agg(
-            n_seeds="count",
-            accuracy_mean="mean",
-            accuracy_std="std",
-            accuracy_se="sem",
-            accuracy_min="min",
-            accuracy_max="max",
-        )
-        .reset_index()
+    summary = ordered.groupby(keys, sort=False, observed=True)["test_accuracy"].agg(
+        n_seeds="count",
+        accuracy_mean="mean",
+        accuracy_std="std",
+        accuracy_se="sem",
+        accuracy_min="min",
+        accuracy_max="max",
     )
     order = curves[list(by)].drop_duplicates()
-    return order.merge(summary, on=list(by), how="left").reset_index(drop=True)
+    return order.merge(summary.reset_index(), on=list(by), how="left").reset_index(drop=True)
 
 
 def areas(
-    curves: pd.DataFrame,
-    metric: str = "auc",
-    compare: str = "strategy",
-    setting: Sequence[str] = SETTING,
-) -> pd.DataFrame:
+    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
     """Sum up each run in one number, over the budgets that all runs of its setting cover.
 
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves: the columns in `setting`, `compare`, ``seed, n_labeled, test_accuracy``.
-    metric : str
-        ``"auc"``, the area over log-labels; ``"auc_linear"``, over labels; ``"final"``, the
-        accuracy at the largest budget common to the runs of the setting, interpolated over
-        log-labels.
-    compare : str
-        The column whose values are compared: ``"strategy"``, or what an ablation varies.
-    setting : sequence of str
-        Columns that make a setting.
+    Heights between two budgets are interpolated, over log-labels for ``final``.
 
-    Returns
-    -------
-    DataFrame
-        One row per run: the columns in `setting`, `compare`, ``seed, start, upto`` (labels) and
-        `metric`, in [0, 1].
-
-    Raises
-    ------
-    AlodError
-        If columns are missing, a run has two rows at one budget, or the runs of a setting have
-        no range of budgets in common.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> areas(curves).groupby("strategy")["auc"].mean().round(2).to_dict()
-    {'outlier': 0.81, 'random': 0.76}
+    One row per run: the columns in `setting`, `compare`, ``seed, start, upto`` (labels) and
+    `metric`.
     """
     check_name("metric", metric, METRICS)
     run_keys = [*setting, compare, "seed"]
-    _check_columns(curves, [*run_keys, "n_labeled", "test_accuracy"])
-    _check_one_row_each(curves, [*run_keys, "n_labeled"])
+    _check_curves(curves, [*run_keys, "n_labeled"])
     rows = []
     for _, of_setting in curves.groupby(list(setting), sort=False, observed=True):
         budgets = of_setting.groupby([compare, "seed"], observed=True)["n_labeled"]
@@ -258,107 +177,39 @@ def areas(
             else:
                 value = area_under_curve(labels, heights, metric == "auc", upto, start)
             rows.append((*run.iloc[0][run_keys], start, upto, value))
-    return pd.DataFrame(rows, columns=[*run_keys, "start", "upto", metric])
+    return DataFrame(rows, columns=[*run_keys, "start", "upto", metric])
 
 
 def compare_strategies(
-    curves: pd.DataFrame,
-    metric: str = "auc",
-    compare: str = "strategy",
-    setting: Sequence[str] = SETTING,
-) -> pd.DataFrame:
+    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
     """Test every pair of strategies within each setting, paired by seed.
 
     Two-sided paired t-test (Student 1908, "The probable error of a mean") on the runs' summaries;
-    p-values are corrected over all pairs of a setting (Holm 1979, "A simple sequentially rejective
-    multiple test procedure"). The 95 % interval of the difference is the t-test's own and is not
-    corrected.
+    p-values are corrected by :func:`holm` over all pairs of a setting, all of which must have run
+    with the same two or more seeds. The 95 % interval is the t-test's own and is not corrected.
 
-    Parameters
-    ----------
-    curves, metric, compare, setting
-        As in `areas`. Every strategy of a setting must have run with the same two or more seeds.
-
-    Returns
-    -------
-    DataFrame
-        One row per setting and pair: the columns in `setting`, ``first, second, n_seeds,
-        mean_difference`` (first minus second, in units of the metric), ``low, high`` (95 %
-        interval), ``p_value, p_holm``.
-
-    Raises
-    ------
-    AlodError
-        If a strategy lacks a seed that another of its setting has (they are listed), or fewer than
-        two seeds or strategies ran.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> compare_strategies(curves)[["first", "second", "n_seeds"]].to_dict("records")
-    [{'first': 'random', 'second': 'outlier', 'n_seeds': 3}]
+    One row per setting and pair: the columns in `setting`, ``first, second, n_seeds,
+    mean_difference`` (first minus second, in units of the metric), ``low, high`` (95 %
+    interval), ``p_value, p_holm``.
     """
-    table = areas(curves, metric, compare, setting)
     tests = []
-    for _, of_setting in table.groupby(list(setting), sort=False, observed=True):
-        scores = of_setting.pivot_table(
-            index="seed", columns=compare, values=metric, sort=False, observed=True
-        )
-        values = of_setting[list(setting)].iloc[0].to_dict()
+    for values, scores in _per_setting(curves, metric, compare, setting, sort=False):
         _check_paired(scores, " ".join(map(str, values.values())))
-        rows = [
-            values | _paired_test(scores, first, second)
-            for first, second in combinations(scores, 2)
-        ]
-        tests.append(pd.DataFrame(rows).assign(p_holm=lambda rows: holm(rows["p_value"])))
+        pairs = [values | _paired_test(scores, *pair) for pair in combinations(scores, 2)]
+        tests.append(DataFrame(pairs).assign(p_holm=lambda rows: holm(rows["p_value"])))
     return pd.concat(tests, ignore_index=True)
 
 
 def rank_strategies(
-    curves: pd.DataFrame,
-    metric: str = "auc",
-    compare: str = "strategy",
-    setting: Sequence[str] = SETTING,
-) -> pd.DataFrame:
+    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
     """Rank strategies in each setting by their mean over seeds, then average the ranks.
 
-    Parameters
-    ----------
-    curves, metric, compare, setting
-        As in `areas`.
+    Every strategy must have run in every setting: ranks among different rivals do not compare.
 
-    Returns
-    -------
-    DataFrame
-        One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their
-        mean rank), ``n_settings`` and the mean of `metric` over settings.
-
-    Raises
-    ------
-    AlodError
-        If a strategy is missing in a setting: ranks among different rivals do not compare.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> rank_strategies(curves)[["strategy", "mean_rank"]].to_dict("list")
-    {'strategy': ['outlier', 'random'], 'mean_rank': [1.0, 2.0]}
+    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their
+    mean rank), ``n_settings`` and the mean of `metric` over settings.
     """
     table = areas(curves, metric, compare, setting)
     means = table.pivot_table(
@@ -376,113 +227,48 @@ def rank_strategies(
             f"or leave out that {compare} or setting"
         )
     ranks = means.rank(axis="columns", ascending=False)
-    result = pd.DataFrame(
-        {"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()}
-    )
+    result = DataFrame({"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()})
     return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
 
 
 def gains(
-    curves: pd.DataFrame,
+    curves: DataFrame,
     reference: str = "random",
     metric: str = "auc",
     compare: str = "strategy",
-    setting: Sequence[str] = SETTING,
-) -> pd.DataFrame:
+    setting: Columns = SETTING,
+) -> DataFrame:
     """Measure what each strategy gains over one of them within each setting, paired by seed.
 
-    Parameters
-    ----------
-    curves, metric, compare, setting
-        As in `areas`. Each pair is compared on the seeds that both have, over the budgets that all
-        runs of the setting cover.
-    reference : str
-        The value of `compare` that the others are measured against.
+    Each pair is compared on the seeds that both have, two or more, as in `compare_strategies`.
 
-    Returns
-    -------
-    DataFrame
-        One row per setting and strategy but the reference, best first within a setting: the columns
-        in `setting`, `compare`, ``n_seeds, mean_difference`` (in units of the metric), ``low,
-        high`` (95 % interval of the paired t-test, not corrected), ``p_value, p_holm`` (corrected
-        over the strategies of the setting).
-
-    Raises
-    ------
-    AlodError
-        If the reference is missing in a setting or shares fewer than two seeds with another.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> row = gains(curves).iloc[0]
-    >>> row["strategy"], round(float(row["mean_difference"]), 2)
-    ('outlier', 0.05)
+    One row per setting and strategy but the reference, best first within a setting: the columns
+    in `setting`, `compare`, ``n_seeds, mean_difference, low, high, p_value, p_holm`` (corrected
+    over the strategies of the setting).
     """
-    table = areas(curves, metric, compare, setting)
     results = []
-    for _, of_setting in table.groupby(list(setting), sort=False, observed=True):
-        scores = of_setting.pivot_table(index="seed", columns=compare, values=metric, observed=True)
-        values = of_setting[list(setting)].iloc[0]
-        found = _over_reference(scores, reference, " ".join(map(str, values)))
+    for values, scores in _per_setting(curves, metric, compare, setting, sort=True):
+        found = _over_reference(scores, reference, " ".join(map(str, values.values())))
         found = found.rename_axis(compare).reset_index()
-        for place, name in enumerate(setting):
-            found.insert(place, name, values[name])
-        results.append(found)
+        results.append(found.assign(**values)[[*setting, *found]])
     return pd.concat(results, ignore_index=True)
 
 
 def overall_gains(
-    curves: pd.DataFrame,
+    curves: DataFrame,
     reference: str = "random",
     metric: str = "auc",
     compare: str = "strategy",
-    setting: Sequence[str] = SETTING,
-) -> pd.DataFrame:
+    setting: Columns = SETTING,
+) -> DataFrame:
     """Measure what each strategy gains over one of them in the mean over settings, paired by seed.
 
     A seed is one observation: its differences are averaged over the settings before they are
-    tested, so that no setting counts as evidence of its own.
+    tested, so that no setting counts as evidence of its own. A strategy is compared on the seeds
+    that it and the reference have in every setting; one that is missing in a setting is left out.
 
-    Parameters
-    ----------
-    curves, reference, metric, compare, setting
-        As in `gains`. A strategy is compared on the seeds that it and the reference have in every
-        setting; one that is missing in a setting is left out.
-
-    Returns
-    -------
-    DataFrame
-        One row per strategy but the reference, best first: the columns of `gains` without those in
-        `setting`, and ``n_settings``.
-
-    Raises
-    ------
-    AlodError
-        If the reference is missing in a setting or shares fewer than two seeds with another.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     (dataset, "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for dataset in ("mnist", "fashion_mnist")
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> row = overall_gains(pd.DataFrame(rows, columns=names)).iloc[0]
-    >>> row["strategy"], round(float(row["mean_difference"]), 2), int(row["n_settings"])
-    ('outlier', 0.05, 2)
+    One row per strategy but the reference, best first: the columns of `gains` without those in
+    `setting`, and ``n_settings``.
     """
     table = areas(curves, metric, compare, setting)
     n_settings = len(table[list(setting)].drop_duplicates())
@@ -494,59 +280,12 @@ def overall_gains(
     return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
 
 
-def _over_reference(scores: pd.DataFrame, reference: str, where: str) -> pd.DataFrame:
-    """Test every column of seeds × strategies against one of them; the best first."""
-    if reference not in scores:
-        raise AlodError(f"no runs of {reference} in {where}: run it or take another reference")
-    rows = {}
-    for name in scores.columns.drop(reference):
-        pair = scores[[name, reference]].dropna()
-        _check_paired(pair, where)
-        rows[name] = _paired_test(pair, name, reference)
-    found = pd.DataFrame.from_dict(rows, orient="index").drop(columns=["first", "second"])
-    found["p_holm"] = holm(found["p_value"])
-    return found.sort_values("mean_difference", ascending=False, kind="stable")
-
-
 def common_seeds(
-    curves: pd.DataFrame, compare: str = "strategy", setting: Sequence[str] = SETTING
-) -> pd.DataFrame:
-    """Keep the runs whose seed every strategy of their setting has, so that all are paired.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves: the columns in `setting`, `compare` and ``seed``.
-    compare, setting
-        As in `areas`.
-
-    Returns
-    -------
-    DataFrame
-        The rows kept, in their order.
-
-    Raises
-    ------
-    AlodError
-        If columns are missing, or a setting has no seed in common.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> missing = curves.query("strategy == 'random' or seed < 2")
-    >>> sorted(common_seeds(missing)["seed"].unique().tolist())
-    [0, 1]
-    """
-    _check_columns(curves, [*setting, compare, "seed"])
+    curves: DataFrame, compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
+    """Keep the rows whose seed every strategy of their setting has, so that all are paired."""
     by = list(setting)
+    _check_columns(curves, [*by, compare, "seed"])
     everyone = curves.groupby(by, observed=True)[compare].transform("nunique")
     present = curves.groupby([*by, "seed"], observed=True)[compare].transform("nunique")
     kept = curves[present == everyone]
@@ -560,51 +299,18 @@ def common_seeds(
 
 
 def targets(
-    curves: pd.DataFrame,
+    curves: DataFrame,
     accuracies: Sequence[float],
-    by: Sequence[str] = (*SETTING, "strategy"),
-) -> pd.DataFrame:
-    """Measure how many labels each strategy needs for some accuracies.
+    by: Columns = (*SETTING, "strategy"),
+) -> DataFrame:
+    """Measure how many labels each strategy needs for some `accuracies`, by `labels_to_target`.
 
-    Parameters
-    ----------
-    curves : DataFrame
-        Tidy curves: the columns in `by`, ``seed, n_labeled, test_accuracy``.
-    accuracies : sequence of float
-        Test accuracies to reach, in [0, 1].
-    by : sequence of str
-        What distinguishes the strategies.
-
-    Returns
-    -------
-    DataFrame
-        One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
-        n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
-        as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
-        range of those that did); labels are interpolated between the measured budgets, as by
-        `labels_to_target`.
-
-    Raises
-    ------
-    AlodError
-        If columns are missing, a curve is malformed, or a target is not an accuracy.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [
-    ...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-    ...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-    ...     for seed in (0, 1, 2)
-    ...     for n, accuracy in zip((50, 100), ends)
-    ... ]
-    >>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
-    >>> curves = pd.DataFrame(rows, columns=names)
-    >>> targets(curves, [0.8])[["strategy", "n_reached"]].to_dict("list")
-    {'strategy': ['random', 'outlier'], 'n_reached': [3, 3]}
+    One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
+    n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
+    as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
+    range of those that did).
     """
-    _check_columns(curves, [*by, "seed", "n_labeled", "test_accuracy"])
-    _check_one_row_each(curves, [*by, "seed", "n_labeled"])
+    _check_curves(curves, [*by, "seed", "n_labeled"])
     rows = []
     for key, own in curves.groupby(list(by), sort=False, observed=True):
         runs = [run.sort_values("n_labeled") for _, run in own.groupby("seed")]
@@ -615,19 +321,11 @@ def targets(
             there = needed[np.isfinite(needed)]
             # Sorted, what never got there comes last.
             middle = float(np.median(np.nan_to_num(needed, nan=np.inf)))
-            rows.append(
-                (
-                    *key,
-                    accuracy,
-                    len(runs),
-                    len(there),
-                    middle if np.isfinite(middle) else float("nan"),
-                    there.min() if len(there) else float("nan"),
-                    there.max() if len(there) else float("nan"),
-                )
-            )
+            low, high = (there.min(), there.max()) if len(there) else (np.nan, np.nan)
+            median = middle if np.isfinite(middle) else np.nan
+            rows.append((*key, accuracy, len(runs), len(there), median, low, high))
     told = ["accuracy", "n_seeds", "n_reached", "labels_median", "labels_low", "labels_high"]
-    return pd.DataFrame(rows, columns=[*by, *told])
+    return DataFrame(rows, columns=[*by, *told])
 
 
 def border_share(
@@ -635,30 +333,8 @@ def border_share(
 ) -> float:
     """Measure how many images lie where classes touch; looks at labels, so for evaluation only.
 
-    Parameters
-    ----------
-    embeddings : array-like of float (N, D)
-        Of the whole pool; compared by angle, as the detectors do.
-    targets : array-like of int (N,)
-        Their classes.
-    indices : array-like of int (k,)
-        The images in question, k at least 1.
-    n_neighbors : int
-        Neighbors looked at, from 1 to N - 1.
-
-    Returns
-    -------
-    float
-        Share, in [0, 1], of the images in question that have an image of another class among their
-        nearest neighbors in the pool.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> angles = np.array([0.0, 0.1, 0.2, 1.3, 1.4, 1.5])
-    >>> embeddings = np.column_stack([np.cos(angles), np.sin(angles)])
-    >>> border_share(embeddings, [0, 0, 1, 1, 1, 1], indices=[0, 5], n_neighbors=2)
-    0.5
+    The share, in [0, 1], of the images in question that have an image of another class among their
+    nearest neighbors in the pool, by the pool's `targets`, int (N,).
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -673,29 +349,8 @@ def border_share(
 def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10) -> float:
     """Measure how far from their neighbors some images lie: how little they stand for others.
 
-    Parameters
-    ----------
-    embeddings : array-like of float (N, D)
-        Of the whole pool; compared by direction, as the detectors do.
-    indices : array-like of int (k,)
-        The images in question, k at least 1.
-    n_neighbors : int
-        Neighbors looked at, from 1 to N - 1.
-
-    Returns
-    -------
-    float
-        Mean distance of the images in question to their nearest neighbors in the pool, divided by
-        the same mean over all images: 1 is as usual, 2 twice as far.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> angles = np.array([0.0, 0.1, 0.2, 0.3, 1.5])
-    >>> embeddings = np.column_stack([np.cos(angles), np.sin(angles)])
-    >>> inside, outside = (remoteness(embeddings, [row], n_neighbors=2) for row in (1, 4))
-    >>> bool(inside < outside)
-    True
+    Their mean distance to their nearest neighbors in the pool, divided by the same mean over all
+    images: 1 is as usual, 2 twice as far.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -707,25 +362,11 @@ def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Correct p-values for multiple testing by Holm's step-down procedure.
+    """Correct `p_values`, float (M,), for multiple testing by a step-down procedure.
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of m
-    p-values is multiplied by m - i + 1, never falls below a smaller one's and is cut at 1.
-
-    Parameters
-    ----------
-    p_values : array-like of float (M,)
-        In [0, 1].
-
-    Returns
-    -------
-    ndarray of float (M,)
-        Corrected p-values, in the order given.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of M
+    p-values is multiplied by M - i + 1, never falls below a smaller one's and is cut at 1. In the
+    order given.
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -735,26 +376,78 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return corrected
 
 
-def published_curves() -> pd.DataFrame:
+def published_curves() -> DataFrame:
     """Return the original's learning curves, as its repository reports them.
 
     They are cited, not ours: accuracy on the test set, on which its runs also stopped, by nominal
     labels, of which about half of each later batch had been bought before (AyaMigdadi, 2023,
-    "Active-learning-using-outlier-detection").
-
-    Returns
-    -------
-    DataFrame
-        ``dataset`` (``mnist, fashion_mnist``), ``model`` (``cnn, lenet5, resnet18``),
-        ``n_labeled`` int64, ``test_accuracy`` float64 in [0, 1].
-
-    Examples
-    --------
-    >>> published = published_curves()
-    >>> sorted(published["model"].unique())
-    ['cnn', 'lenet5', 'resnet18']
+    "Active-learning-using-outlier-detection"). Columns ``dataset`` (``mnist, fashion_mnist``),
+    ``model`` (``cnn, lenet5, resnet18``), ``n_labeled`` int64, ``test_accuracy`` in [0, 1].
     """
     return pd.read_csv(Path(__file__).with_name("_published.csv"))
+
+
+def recorded(stem: str) -> DataFrame:
+    """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
+
+    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`. Read from
+    the checkout that this package lies in, or else from the book's repository. Curves, see
+    :func:`alod.experiments.record.tidy`.
+    """
+    file = f"book/results/{stem}.csv"
+    checkout = Path(__file__).parents[2] / file
+    place = str(checkout) if checkout.exists() else f"{REPOSITORY}/{file}"
+    try:
+        return pd.read_csv(place)
+    except OSError as error:
+        raise AlodError(f"{place}: {error}; is there an experiment file {stem}.yaml?") from None
+
+
+def _per_setting(
+    curves: DataFrame, metric: str, compare: str, setting: Columns, sort: bool
+) -> Iterator[tuple[dict[Any, Any], DataFrame]]:
+    """Yield each setting's values, and its runs' summaries: seeds × strategies, by name or not."""
+    table = areas(curves, metric, compare, setting)
+    for _, own in table.groupby(list(setting), sort=False, observed=True):
+        scores = own.pivot_table(
+            index="seed", columns=compare, values=metric, sort=sort, observed=True
+        )
+        yield own[list(setting)].iloc[0].to_dict(), scores
+
+
+def _over_reference(scores: DataFrame, reference: str, where: str) -> DataFrame:
+    """Test every column of seeds × strategies against one of them; the best first."""
+    if reference not in scores:
+        raise AlodError(f"no runs of {reference} in {where}: run it or take another reference")
+    rows = {}
+    for name in scores.columns.drop(reference):
+        pair = scores[[name, reference]].dropna()
+        _check_paired(pair, where)
+        rows[name] = _paired_test(pair, name, reference)
+    found = DataFrame.from_dict(rows, orient="index").drop(columns=["first", "second"])
+    found["p_holm"] = holm(found["p_value"])
+    return found.sort_values("mean_difference", ascending=False, kind="stable")
+
+
+def _paired_test(scores: DataFrame, first: Any, second: Any) -> dict[str, Any]:
+    differences = (scores[first] - scores[second]).to_numpy()
+    if np.ptp(differences) == 0:
+        # Without spread the t statistic is 0/0 or infinite: identical runs, or a certain effect.
+        low = high = float(differences[0])
+        p_value = 1.0 if low == 0 else 0.0
+    else:
+        test = stats.ttest_rel(scores[first], scores[second])
+        low, high = test.confidence_interval(0.95)
+        p_value = float(test.pvalue)
+    return {
+        "first": first,
+        "second": second,
+        "n_seeds": len(differences),
+        "mean_difference": float(differences.mean()),
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_value,
+    }
 
 
 def _check_curve(
@@ -779,7 +472,20 @@ def _check_curve(
     return labels, heights
 
 
-def _check_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
+def _check_curves(curves: DataFrame, keys: list[str]) -> None:
+    """Refuse curves without these columns, or with two rows for the same keys."""
+    _check_columns(curves, [*keys, "test_accuracy"])
+    doubled = curves.duplicated(keys)
+    if doubled.any():
+        row = curves.loc[doubled, keys].iloc[0]
+        where = ", ".join(f"{name} {value}" for name, value in row.items())
+        raise AlodError(
+            f"two rows for {where}: expected one; select one value of whatever else varies, or "
+            "compare by it"
+        )
+
+
+def _check_columns(table: DataFrame, columns: Columns) -> None:
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise AlodError(
@@ -790,18 +496,7 @@ def _check_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
         raise AlodError("table without rows: expected one row per run and round")
 
 
-def _check_one_row_each(curves: pd.DataFrame, keys: Sequence[str]) -> None:
-    doubled = curves.duplicated(list(keys))
-    if doubled.any():
-        row = curves.loc[doubled, list(keys)].iloc[0]
-        where = ", ".join(f"{name} {value}" for name, value in row.items())
-        raise AlodError(
-            f"two rows for {where}: expected one; select one value of whatever else varies, or "
-            "compare by it"
-        )
-
-
-def _check_paired(scores: pd.DataFrame, setting: str) -> None:
+def _check_paired(scores: DataFrame, setting: str) -> None:
     gaps = [
         f"{name} lacks {', '.join(map(str, scores.index[scores[name].isna()]))}"
         for name in scores
@@ -817,98 +512,3 @@ def _check_paired(scores: pd.DataFrame, setting: str) -> None:
             f"{setting} has {scores.shape[1]} to compare and {len(scores)} seeds: expected at least"
             " two of each; run more"
         )
-
-
-def _paired_test(scores: pd.DataFrame, first: Any, second: Any) -> dict[str, Any]:
-    differences = (scores[first] - scores[second]).to_numpy()
-    if np.ptp(differences) == 0:
-        # Without spread the t statistic is 0/0 or infinite: identical runs, or a certain effect.
-        low = high = float(differences[0])
-        p_value = 1.0 if low == 0 else 0.0
-    else:
-        test = stats.ttest_rel(scores[first], scores[second])
-        low, high = test.confidence_interval(0.95)
-        p_value = float(test.pvalue)
-    return {
-        "first": first,
-        "second": second,
-        "n_seeds": len(differences),
-        "mean_difference": float(differences.mean()),
-        "low": float(low),
-        "high": float(high),
-        "p_value": p_value,
-    }
-
-
-def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int = 15) -> float:
-    """Measure how far a classifier's confidence lies from how often it is right.
-
-    The expected calibration error: images are sorted into bins of equal width by the probability of
-    their likeliest class; the gaps between its mean and the accuracy are averaged over the images.
-    Source: Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks".
-
-    Parameters
-    ----------
-    probabilities : array
-        float (N, C), in [0, 1]; rows sum to 1.
-    targets : array
-        int (N,), the true classes.
-    n_bins : int
-        At least 1.
-
-    Returns
-    -------
-    float
-        In [0, 1], 0 for a classifier that is right as often as it believes. NaN of no images.
-
-    Examples
-    --------
-    >>> round(calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1]), 3)
-    0.4
-    """
-    check_count("n_bins", n_bins, 1)
-    shares, classes = np.asarray(probabilities, dtype=float), np.asarray(targets)
-    if shares.ndim != 2 or classes.shape != shares.shape[:1]:
-        raise AlodError(
-            f"probabilities {shares.shape} and targets {classes.shape}: expected (N, C) and (N,)"
-        )
-    if not len(shares):
-        return float("nan")
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == classes
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(bins, weights=confidence - right)
-    return float(np.abs(gaps).sum() / len(shares))
-
-
-def recorded(stem: str) -> pd.DataFrame:
-    """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
-
-    Parameters
-    ----------
-    stem : str
-        Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv``. Read from the checkout
-        that this package lies in, or else from the book's repository.
-
-    Returns
-    -------
-    DataFrame
-        Tidy curves, see :func:`alod.experiments.sweep.tidy`.
-
-    Raises
-    ------
-    AlodError
-        If there is no such result.
-
-    Examples
-    --------
-    >>> curves = recorded("strategies")
-    >>> {"dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"} <= {*curves}
-    True
-    """
-    file = f"book/results/{stem}.csv"
-    checkout = Path(__file__).parents[2] / file
-    place = str(checkout) if checkout.exists() else f"{REPOSITORY}/{file}"
-    try:
-        return pd.read_csv(place)
-    except OSError as error:
-        raise AlodError(f"{place}: {error}; is there an experiment file {stem}.yaml?") from None

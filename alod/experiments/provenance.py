@@ -13,15 +13,10 @@ PACKAGES = ("alod", "torch", "torchvision", "numpy", "scikit-learn", "pyod", "pa
 def provenance() -> dict[str, object]:
     """Describe the software and machine that computes right now.
 
-    Returns
-    -------
-    dict
-        ``versions`` (package -> version, Python included), ``git_commit`` (40 hex digits, with
-        ``+`` where the working tree differs from it; None outside a checkout), ``machine``
-        (platform, processor, cores), ``time`` (UTC, ISO 8601).
+    ``versions`` (package -> version, Python included), ``git_commit`` (40 hex digits, with ``+``
+    where the working tree differs from it; None outside a checkout), ``machine`` (platform,
+    processor, cores), ``time`` (UTC, ISO 8601).
 
-    Examples
-    --------
     >>> sorted(provenance())
     ['git_commit', 'machine', 'time', 'versions']
     """
@@ -31,34 +26,17 @@ def provenance() -> dict[str, object]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
+    machine = {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
     return {
         "versions": versions,
-        "git_commit": git_commit(),
-        "machine": {
-            "platform": platform.platform(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-        },
+        "git_commit": _git_commit(Path(__file__).resolve().parents[2]),
+        "machine": machine,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def git_commit() -> str | None:
-    """Return the commit of the checkout this package lies in, ``+`` added if it was changed.
-
-    Returns
-    -------
-    str or None
-        None when the package was installed from an archive.
-
-    Examples
-    --------
-    >>> commit = git_commit()
-    >>> commit is None or len(commit.removesuffix("+")) == 40
-    True
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
+def _git_commit(root: Path) -> str | None:
+    if not (root / ".git").exists():  # installed from an archive
         return None
     try:
         commit = _git(root, "rev-parse", "HEAD")

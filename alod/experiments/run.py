@@ -1,189 +1,55 @@
-"""A config in, a run folder out; a run that was cut off goes on where it was."""
+"""A config in, a run folder out; a run that was cut off goes on where it was.
+
+A run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each round,
+``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any moment loses
+at most the round in progress, and the files end up the same but for the times. Two processes on one
+folder take turns.
+
+Parameters
+----------
+config : ExperimentConfig
+    What to do.
+folder, out : str or Path
+    The run's own folder.
+data : Dataset, optional
+    The images; loaded by ``config.dataset`` if not given.
+
+Examples
+--------
+>>> config = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5)
+>>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
+>>> run.history["n_labeled"].tolist(), len(run.asked(1))
+([20, 30], 10)
+>>> load_run("runs/a").config == config
+True
+"""
 
 import io
 import json
-import operator
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
-from hashlib import sha256
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from alod import initial, models, strategies, training
+from alod import training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
-from alod.errors import AlodError, check_count, check_name, one_line
+from alod.errors import AlodError, check_name, one_line
 from alod.experiments import stress
-from alod.experiments.evaluation import calibration_error
+from alod.experiments.config import SETTINGS, ExperimentConfig, later_defaults
+from alod.experiments.diagnose import diagnose, state
 from alod.experiments.provenance import provenance
 from alod.files import lock_run, refusing, write_atomically
 from alod.learner import ActiveLearner
-from alod.outliers import class_contrast
-from alod.recipe import Recipe, either, one_of, setting, whole
-from alod.stopping import agreement
-
-SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
-"""Columns of every table; what else differs between its runs follows them."""
 
 OnRound = Callable[[dict[str, float]], None]
-
-
-def _ascending(budgets: Any) -> list[int]:
-    """Return budgets as a list, whatever sequence they are."""
-    try:
-        counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
-    except TypeError:
-        counts = [-1]
-    if counts != sorted(set(counts)) or min(counts, default=1) < 1:
-        raise AlodError(
-            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
-        )
-    return counts
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExperimentConfig(Recipe):
-    """Everything that decides what a run does; checked when made.
-
-    The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
-    data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
-    so that other processes find it. And these:
-
-    `dataset`: what to learn, a name in :data:`alod.data.DATASETS`, or any where
-    :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
-    :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
-    labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
-    bought in all after the first set and after each round, ascending. `keep_embeddings`: write
-    ``embeddings.npz``, of every pool image before learning, after the first set and at the end.
-    `diagnose`: add to the history how well the first set stands for the pool, and what each later
-    round changed; it costs an inference over the pool at the end.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> config.n_labels, config.strategy
-    (30, 'outlier')
-    """
-
-    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of("model", models.MODELS))
-    strategy: str = setting(
-        "outlier",
-        "How to choose what to ask: outlier, margin, random, …, or your own, module:function.",
-        strategies.importable_name,
-    )
-    augment: str = setting(
-        "auto",
-        "Distortions: auto, none, digits or clothing.",
-        one_of("augment", ("auto", *training.AUGMENTATIONS)),
-    )
-    dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
-    n_initial: int = setting(100, "Labels in the first set.", whole("n_initial", 1))
-    n_query: int = setting(100, "Labels bought in each round.", whole("n_query", 0))
-    rounds: int = setting(9, "Rounds after the first set.", whole("rounds", 0))
-    budgets: list[int] = setting(
-        list, "In place of these three: labels after each round, such as 20,50,100.", _ascending
-    )
-    pool: str = setting(
-        "clean",
-        "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
-        one_of("pool", stress.NAMES),
-    )
-    keep_embeddings: bool = setting(False, "Write embeddings.npz.", either("keep_embeddings"))
-    diagnose: bool = setting(
-        False,
-        "Add to history.csv how good the first set is and what each round changed.",
-        either("diagnose"),
-        later=True,
-    )
-
-    def __post_init__(self) -> None:
-        budgets = _ascending(self.budgets)
-        if budgets:
-            given = {"n_initial": budgets[0], "n_query": 0, "rounds": len(budgets) - 1}
-            for name, value in given.items():
-                object.__setattr__(self, name, value)
-        super().__post_init__()
-        if not budgets:
-            check_count("n_query", self.n_query, 1)
-        try:
-            json.dumps(self.strategy_params)
-        except TypeError as error:
-            raise AlodError(f"strategy_params: {error}; give plain values") from None
-
-    @property
-    def n_labels(self) -> int:
-        """Labels bought in all."""
-        return sum(self.bought)
-
-    @property
-    def bought(self) -> list[int]:
-        """Labels bought at first and in each round."""
-        if self.budgets:
-            return [self.budgets[0], *np.diff(self.budgets).tolist()]
-        return [self.n_initial, *[self.n_query] * self.rounds]
-
-    def full_set(self, n_images: int, epochs: int = 15) -> "ExperimentConfig":
-        """Return the config that trains the same classifier once on every label.
-
-        Parameters
-        ----------
-        n_images : int
-            Images in the pool.
-        epochs : int
-            Passes over them, at least 1; never fewer steps than a round of this config.
-
-        Returns
-        -------
-        ExperimentConfig
-            With no query: ``strategy="random"``, ``rounds=0``.
-        """
-        steps = max(self.steps, epochs * n_images // self.batch_size)
-        return replace(
-            self,
-            strategy="random",
-            strategy_params={},
-            initial="random",
-            n_initial=n_images,
-            n_query=max(1, self.n_query),
-            rounds=0,
-            budgets=[],
-            min_epochs=0,
-            inlier_passes=0,
-            steps=steps,
-        )
-
-    def hash(self) -> str:
-        """Return 12 hex digits that name this config: the folder of its run in a sweep."""
-        told = asdict(self)
-        for name, default in later_defaults().items():
-            if told[name] == default:
-                del told[name]
-        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def later_defaults() -> dict[str, Any]:
-    """Tell what the fields mean where a folder or a table is older than they are.
-
-    Returns
-    -------
-    dict of str to object
-        Field -> its default.
-
-    Examples
-    --------
-    >>> later_defaults()["min_epochs"]
-    0
-    """
-    return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
+PARTS = ("fit", "infer", "query")
 
 
 @dataclass(frozen=True)
@@ -192,39 +58,18 @@ class Run:
 
     Parameters
     ----------
-    config : ExperimentConfig
-        What was asked for.
-    folder : Path
-        Where everything lies.
+    config, folder
+        What was asked for, and where everything lies.
     history : DataFrame
         One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
         n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
         with ``inlier_passes`` also ``n_inliers``, found for the last pass, and ``inlier_error``,
-        the share of them whose class was predicted wrong then, which the learner does not see. With
-        ``diagnose`` also ``calibration_error``
-        (:func:`alod.experiments.evaluation.calibration_error`, of the test set) and, of the first
-        set, what :func:`alod.initial.distribution_match` (of pixel features, whatever it was chosen
-        by) and :func:`alod.initial.class_balance` tell, and of each later round ``agreement``, the
-        share of the pool's images that it left with the same predicted class, ``kappa``, the same
-        corrected for chance, ``forgotten``, the share of those labeled before that were predicted
-        right before it and are not now, and ``lost``, the same of the whole pool, which uses
-        targets that the learner does not see, and ``same_scores``, the rank correlation of the
-        outlier scores of the images left in the pool, before it and after it
-        (:func:`alod.outliers.contrast` of ``knn``, in [-1, 1]): the higher, the more the next query
-        builds on the last.
+        the share of them whose class was predicted wrong then, which the learner does not see; with
+        ``diagnose`` also what :mod:`alod.experiments.diagnose` tells.
     queries : DataFrame
         One row per label: ``round, index, score`` (NaN for the initial set).
     provenance : dict
         Versions, git commit, device and wall seconds.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
-    >>> run.history["n_labeled"].tolist(), len(run.asked(1))
-    ([20, 30], 10)
     """
 
     config: ExperimentConfig
@@ -234,17 +79,9 @@ class Run:
     provenance: dict[str, Any]
 
     def asked(self, round: int | None = None) -> np.ndarray:
-        """Return what was asked for, in the order asked.
+        """Return the positions in the data set of what was asked for, in that order: int64 (k,).
 
-        Parameters
-        ----------
-        round : int, optional
-            That round's images, 0 for the initial set; all rounds' by default.
-
-        Returns
-        -------
-        numpy.ndarray
-            int64 (k,), positions in the data set.
+        Of a `round`, 0 being the initial set; of all rounds by default.
         """
         rows = self.queries if round is None else self.queries[self.queries["round"] == round]
         return np.array(rows["index"], dtype=np.int64)
@@ -279,43 +116,10 @@ def run_experiment(
 ) -> Run:
     """Run one experiment, or go on with it, or return it at once if it is finished.
 
-    The run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each
-    round, ``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any
-    moment loses at most the round in progress, and the files end up the same but for the times. Two
-    processes on one folder take turns.
-
-    Parameters
-    ----------
-    config : ExperimentConfig
-        What to do.
-    out : str or Path
-        The run's own folder, made if it is not there.
-    data : Dataset, optional
-        Loaded by ``config.dataset`` if not given.
-    on_round : callable, optional
-        Called with each finished row of the history; a progress bar is shown if not given.
-
-    Returns
-    -------
-    Run
-        The finished run.
-
-    Raises
-    ------
-    AlodError
-        If `out` lies under a file, holds another config or a run on other data, there are fewer
-        images than labels to buy, the device is not here, or the data cannot be had; before
-        anything is computed or written. If the disk refuses, which may be later: with space or
-        access again, the run goes on.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
-    >>> run.history["n_labeled"].tolist()
-    [20, 30]
+    `on_round` is called with each finished row of the history, in place of a progress bar. Refused
+    before anything is computed or written: an `out` that lies under a file, holds another config or
+    a run on other data; fewer images than labels to buy; a device that is not here; data that
+    cannot be had. Where the disk refuses later, the run goes on with space or access again.
     """
     folder = Path(out)
     mend = "choose a folder that can be read and written"
@@ -341,64 +145,13 @@ def run_experiment(
     return load_run(folder)
 
 
-def _checksum(data: Dataset) -> str:
-    """Tell data sets apart: by a part of the images and by all targets."""
-    return f"{fingerprint(data.images)} {zlib.crc32(data.targets.numpy().tobytes()):08x}"
-
-
-def _check_same_data(folder: Path, kept: str | None, given: str) -> None:
-    """Refuse to go on with other images, which would inherit the answers of the old ones."""
-    if kept not in (None, given):  # older runs do not tell
-        raise AlodError(
-            f"out={str(folder)!r}: holds a run on other data ({kept}, now {given}); give the same "
-            "images and targets, or choose another folder"
-        )
-
-
 def is_finished(folder: Path) -> bool:
-    """Tell whether a run was finished: it has its provenance, and no checkpoint any more.
-
-    Parameters
-    ----------
-    folder : Path
-        A run folder, or where one would be.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> is_finished(Path("runs/never"))
-    False
-    """
+    """Tell whether a run was finished: it has its provenance, and no checkpoint any more."""
     return (folder / "provenance.json").exists() and not (folder / "checkpoint.pt").exists()
 
 
 def load_run(folder: str | Path) -> Run:
-    """Read a finished run.
-
-    Parameters
-    ----------
-    folder : str or Path
-        A run folder.
-
-    Returns
-    -------
-    Run
-        As :func:`run_experiment` returned it.
-
-    Raises
-    ------
-    AlodError
-        If the folder holds no finished run, or one that cannot be read.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
-    >>> load_run("runs/a").config == config
-    True
-    """
+    """Read a finished run, as :func:`run_experiment` returned it; refuse any other."""
     folder = Path(folder)
     if not is_finished(folder):
         raise AlodError(f"{folder}: holds no finished run; run_experiment() finishes it")
@@ -421,130 +174,68 @@ def load_run(folder: str | Path) -> Run:
         ) from None
 
 
-def _go_on(
-    config: ExperimentConfig,
-    folder: Path,
-    data: Dataset,
-    checksum: str,
-    on_round: OnRound | None,
-) -> None:
-    """Do the rounds that the folder lacks, then finish it."""
-    progress = _Progress.load(folder / "checkpoint.pt")
-    _check_same_data(folder, progress.data, checksum)
-    progress.data = checksum
-    write_atomically(folder / "config.json", json.dumps(asdict(config), indent=1) + "\n")
-    learner = _new_learner(config, data)
-    if progress.learner is not None:
-        learner.load_state_dict(progress.learner)
-    elif config.keep_embeddings:
-        progress.kept["before"] = learner.outputs()[0]
-    with tqdm(
-        total=config.rounds + 1,
-        initial=len(progress.history),
-        desc=f"{config.dataset} {config.model} {config.strategy}",
-        unit="round",
-        disable=on_round is not None,
-    ) as bar:
-        while len(progress.history) <= config.rounds:
-            started = time.perf_counter()
-            row = _round(config, learner, data, progress)
-            if config.keep_embeddings and row["round"] == 0:
-                embeddings, logits = learner.outputs()
-                progress.kept |= {"first": embeddings, "first_predictions": logits.argmax(1)}
-            progress.wall_seconds += time.perf_counter() - started
-            progress.learner = learner.state_dict()
-            progress.write(folder)
-            bar.update()
-            bar.set_postfix_str(f"{row['n_labeled']} labels, accuracy {row['test_accuracy']:.3f}")
-            if on_round is not None:
-                on_round(row)
-    _finish(config, folder, learner, data, progress)
+def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
+    """Return the data, loaded if need be; refuse too few images, missing targets, a lone class."""
+    if data is None:
+        check_name("data set", config.dataset, DATASETS)
+        data = load_dataset(config.dataset)
+    _check_size(config, data)
+    if (data.targets < 0).any():
+        raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
+    if len(data.classes) < 2:
+        raise AlodError(f"{data.name}: has classes={data.classes}; an experiment needs two or more")
+    return data
 
 
-def _round(
-    config: ExperimentConfig, learner: ActiveLearner, data: Dataset, progress: "_Progress"
-) -> dict[str, float]:
-    """Do one round and note it; the test set is looked at to report, after all is decided."""
-    number = len(progress.history)
-    before = _state(learner) if config.diagnose and number else None
-    selection = learner.step(
-        config.bought[number], oracle=lambda indices: data.targets[indices].numpy()
+def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
+    """Refuse a pool of fewer images than labels are to be bought."""
+    if config.n_labels <= len(data.images):
+        return data
+    told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
+    told = f"budgets={config.budgets}" if config.budgets else told
+    kind = "" if config.pool == "clean" else f" with pool={config.pool!r}"
+    raise AlodError(
+        f"{told} = {config.n_labels} labels: {data.name}{kind} has {len(data.images)} images; ask "
+        "for fewer"
     )
-    progress.queries += [
-        {"round": number, "index": int(index), "score": float(score)}
-        for index, score in zip(*selection, strict=True)
-    ]
-    # The learner's last pool inference is the one that this round's query looked at.
-    seconds = {f"{part}_seconds": round(value, 4) for part, value in learner.seconds.items()}
-    right = learner.predict(data.test_images) == data.test_targets.numpy()
-    row = {
-        "round": number,
-        "n_labeled": len(progress.queries),
-        "n_unique": len({query["index"] for query in progress.queries}),
-        "n_foreign": len(learner.foreign),
-        "n_classes_seen": len(np.unique(learner.answers[learner.labeled])),
-        "test_accuracy": float(right.mean()) if len(right) else float("nan"),
-        "fit_seconds": seconds["fit_seconds"],
-        "infer_seconds": seconds["infer_seconds"],
-        "query_seconds": seconds["query_seconds"],
-    }
-    if config.inlier_passes:
-        found = learner.learned_inliers
-        wrong = found.targets != data.targets[found.indices].numpy()
-        row["n_inliers"] = len(wrong)
-        row["inlier_error"] = float(wrong.mean()) if len(wrong) else float("nan")
-    if config.diagnose:
-        shares = learner.predict_proba(data.test_images)
-        row["calibration_error"] = calibration_error(shares, data.test_targets)
-    if config.diagnose and before is None:
-        row |= initial.distribution_match(data.images, selection.indices)
-        chosen = learner.answers[learner.labeled]
-        row |= initial.class_balance(chosen, learner.n_classes)
-    elif before is not None:
-        row |= _changes(before, _state(learner), data.targets.numpy())
-    progress.history.append(row)
-    return row
 
 
-class _State(NamedTuple):
-    """What a classifier makes of the pool: classes and outlier scores (N,), and what it learned.
-
-    Scores are NaN outside the pool.
-    """
-
-    predicted: np.ndarray
-    scores: np.ndarray
-    labeled: np.ndarray
-
-
-def _state(learner: ActiveLearner) -> _State:
-    view, scores = learner.view(), np.full(len(learner.images), np.nan)
-    if len(learner.pool):
-        scores[learner.pool], _ = class_contrast(
-            view.labeled_embeddings, view.labeled_targets, view.pool_embeddings
+def _check_folder(folder: Path, config: ExperimentConfig) -> None:
+    """Refuse a folder that cannot be made or belongs to another config."""
+    file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
+    if file is not None:
+        raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
+    path = folder / "config.json"
+    if not path.exists():
+        # A kill during the very first write leaves a hidden file, which is no other's.
+        if folder.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
+            raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
+        return
+    try:
+        there = later_defaults() | json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
+    wanted = asdict(config)
+    other = [k for k in wanted | there if k != "device" and there.get(k) != wanted.get(k)]
+    if other:
+        told = [f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in sorted(other)]
+        raise AlodError(
+            f"out={str(folder)!r}: holds another config ({', '.join(told)}); choose another folder"
         )
-    return _State(learner.outputs()[1].argmax(1).numpy(), scores, learner.labeled)
 
 
-def _changes(before: _State, after: _State, targets: np.ndarray) -> dict[str, float]:
-    """Tell what a round changed."""
-    lost = (before.predicted == targets) & (after.predicted != targets)
-    both = np.isfinite(before.scores) & np.isfinite(after.scores)
-    changed, kappa = agreement(before.predicted, after.predicted)
-    return {
-        "agreement": 1 - changed,
-        "kappa": kappa,
-        "forgotten": float(lost[before.labeled].mean()),
-        "lost": float(lost.mean()),
-        "same_scores": float(spearmanr(before.scores[both], after.scores[both])[0]),
-    }
+def _checksum(data: Dataset) -> str:
+    """Tell data sets apart: by a part of the images and by all targets."""
+    return f"{fingerprint(data.images)} {zlib.crc32(data.targets.numpy().tobytes()):08x}"
 
 
-def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
-    settings = config.of_learner()
-    if config.augment == "auto":
-        settings["augment"] = data.augment
-    return ActiveLearner(data.images, len(data.classes), **settings)
+def _check_same_data(folder: Path, kept: str | None, given: str) -> None:
+    """Refuse to go on with other images, which would inherit the answers of the old ones."""
+    if kept not in (None, given):  # older runs do not tell
+        raise AlodError(
+            f"out={str(folder)!r}: holds a run on other data ({kept}, now {given}); give the same "
+            "images and targets, or choose another folder"
+        )
 
 
 @dataclass
@@ -583,6 +274,90 @@ class _Progress:
             write_atomically(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
+def _go_on(
+    config: ExperimentConfig,
+    folder: Path,
+    data: Dataset,
+    checksum: str,
+    on_round: OnRound | None,
+) -> None:
+    """Do the rounds that the folder lacks, then finish it."""
+    progress = _Progress.load(folder / "checkpoint.pt")
+    _check_same_data(folder, progress.data, checksum)
+    progress.data = checksum
+    _write_json(folder / "config.json", asdict(config))
+    learner = _new_learner(config, data)
+    if progress.learner is not None:
+        learner.load_state_dict(progress.learner)
+    elif config.keep_embeddings:
+        progress.kept["before"] = learner.outputs()[0]
+    with tqdm(
+        total=config.rounds + 1,
+        initial=len(progress.history),
+        desc=f"{config.dataset} {config.model} {config.strategy}",
+        unit="round",
+        disable=on_round is not None,
+    ) as bar:
+        while len(progress.history) <= config.rounds:
+            started = time.perf_counter()
+            row = _round(config, learner, data, progress)
+            if config.keep_embeddings and row["round"] == 0:
+                embeddings, logits = learner.outputs()
+                progress.kept |= {"first": embeddings, "first_predictions": logits.argmax(1)}
+            progress.wall_seconds += time.perf_counter() - started
+            progress.learner = learner.state_dict()
+            progress.write(folder)
+            bar.update()
+            bar.set_postfix_str(f"{row['n_labeled']} labels, accuracy {row['test_accuracy']:.3f}")
+            if on_round is not None:
+                on_round(row)
+    _finish(config, folder, learner, data, progress)
+
+
+def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
+    settings = config.of_learner()
+    if config.augment == "auto":
+        settings["augment"] = data.augment
+    return ActiveLearner(data.images, len(data.classes), **settings)
+
+
+def _round(
+    config: ExperimentConfig, learner: ActiveLearner, data: Dataset, progress: _Progress
+) -> dict[str, float]:
+    """Do one round and note it; the test set is looked at to report, after all is decided."""
+    number = len(progress.history)
+    before = state(learner) if config.diagnose and number else None
+    asked = learner.step(config.bought[number], oracle=lambda rows: data.targets[rows].numpy())
+    progress.queries += [
+        {"round": number, "index": int(index), "score": float(score)}
+        for index, score in zip(*asked, strict=True)
+    ]
+    # The learner's last pool inference is the one that this round's query looked at.
+    seconds = {f"{part}_seconds": round(learner.seconds[part], 4) for part in PARTS}
+    right = learner.predict(data.test_images) == data.test_targets.numpy()
+    row = {
+        "round": number,
+        "n_labeled": len(progress.queries),
+        "n_unique": len({query["index"] for query in progress.queries}),
+        "n_foreign": len(learner.foreign),
+        "n_classes_seen": len(np.unique(learner.answers[learner.labeled])),
+        "test_accuracy": _share(right),
+        **seconds,
+    }
+    if config.inlier_passes:
+        found = learner.learned_inliers
+        wrong = found.targets != data.targets[found.indices].numpy()
+        row |= {"n_inliers": len(wrong), "inlier_error": _share(wrong)}
+    if config.diagnose:
+        row |= diagnose(learner, data, asked.indices, before)
+    progress.history.append(row)
+    return row
+
+
+def _share(true: np.ndarray) -> float:
+    return float(true.mean()) if len(true) else float("nan")
+
+
 def _finish(
     config: ExperimentConfig,
     folder: Path,
@@ -608,82 +383,9 @@ def _finish(
         "data": progress.data,
         "config": asdict(config),
     }
-    write_atomically(folder / "provenance.json", json.dumps(source, indent=1) + "\n")
+    _write_json(folder / "provenance.json", source)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
-def _check_folder(folder: Path, config: ExperimentConfig) -> None:
-    """Refuse a folder that cannot be made or belongs to another config."""
-    file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
-    if file is not None:
-        raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
-    path = folder / "config.json"
-    if not path.exists():
-        # A kill during the very first write leaves a hidden file, which is no other's.
-        if folder.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
-            raise AlodError(f"out={str(folder)!r}: holds other files; choose an empty folder")
-        return
-    try:
-        there = later_defaults() | json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
-    wanted = asdict(config)
-    keys = wanted.keys() | there.keys()
-    other = sorted(k for k in keys if k != "device" and there.get(k) != wanted.get(k))
-    if other:
-        told = ", ".join(f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in other)
-        raise AlodError(
-            f"out={str(folder)!r}: holds another config ({told}); choose another folder"
-        )
-
-
-def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
-    """Load the data if it was not given; refuse it if it is too small for the config.
-
-    Parameters
-    ----------
-    config : ExperimentConfig
-        Its ``dataset`` is loaded if need be, its ``n_labels`` must be there.
-    data : Dataset, optional
-        The data, if they are at hand.
-
-    Returns
-    -------
-    Dataset
-        What the run will work on.
-
-    Raises
-    ------
-    AlodError
-        If the data cannot be had, have too few images, or lack targets.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> len(check_data(config).images)
-    6000
-    """
-    if data is None:
-        check_name("data set", config.dataset, DATASETS)
-        data = load_dataset(config.dataset)
-    _check_size(config, data)
-    if (data.targets < 0).any():
-        raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
-    if len(data.classes) < 2:
-        raise AlodError(f"{data.name}: has classes={data.classes}; an experiment needs two or more")
-    return data
-
-
-def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
-    """Refuse a pool of fewer images than labels are to be bought."""
-    if config.n_labels <= len(data.images):
-        return data
-    told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
-    told = f"budgets={config.budgets}" if config.budgets else told
-    kind = "" if config.pool == "clean" else f" with pool={config.pool!r}"
-    raise AlodError(
-        f"{told} = {config.n_labels} labels: {data.name}{kind} has {len(data.images)} images; ask "
-        "for fewer"
-    )
+def _write_json(path: Path, told: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(told, indent=1) + "\n")

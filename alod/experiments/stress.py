@@ -1,4 +1,10 @@
-"""Stress pools: what a pool looks like when nobody has cleaned it."""
+"""Stress pools: what a pool looks like when nobody has cleaned it.
+
+>>> import alod
+>>> pool = make(alod.load_dataset("mnist_mini"), "foreign_20")
+>>> len(pool.images), int((pool.targets == -1).sum())
+(6000, 1200)
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +19,8 @@ from torch import Tensor
 from alod.data import UNKNOWN, Dataset, load_dataset
 from alod.errors import AlodError, check_name
 
-COPIES, NOISE = 3, 16
-IMBALANCE = 50
+COPIES, NOISE = 3, 16  # the spread of the noise, of 255
+IMBALANCE = 50  # of the commonest class and the rarest; those between are thinned geometrically
 # Where the images that are not of the task come from.
 STRANGERS = {
     "mnist": "fashion_mnist",
@@ -25,7 +31,6 @@ STRANGERS = {
 
 
 def _duplicates(data: Dataset, rng: Generator) -> Dataset:
-    """Take a third of the images, each three times with its own noise of spread 16 of 255."""
     rows = np.tile(rng.permutation(len(data.images))[: len(data.images) // COPIES], COPIES)
     images = data.images[rows].numpy()
     for start in range(0, len(images), 4096):  # noise for all at once would be eight times the pool
@@ -36,7 +41,6 @@ def _duplicates(data: Dataset, rng: Generator) -> Dataset:
 
 
 def _long_tail(data: Dataset, rng: Generator) -> Dataset:
-    """Thin out the classes, geometrically and in random order, until the rarest has a fiftieth."""
     n_classes = len(data.classes)
     shares = IMBALANCE ** (-rng.permutation(n_classes) / (n_classes - 1))
     counts = np.bincount(data.targets, minlength=n_classes).min() * shares
@@ -44,25 +48,15 @@ def _long_tail(data: Dataset, rng: Generator) -> Dataset:
         rng.permutation(np.flatnonzero(data.targets == c))[: max(1, round(counts[c]))]
         for c in range(n_classes)
     ]
-    return _rows(data, rng.permutation(np.concatenate(rows)))
+    chosen = rng.permutation(np.concatenate(rows))
+    return replace(data, images=data.images[chosen], targets=data.targets[chosen])
 
 
 def _foreign(data: Dataset, rng: Generator, percent: int) -> Dataset:
-    """Put `percent` % of images of the other data set (digits among clothes) in place of as many.
-
-    Their target is -1, which is what the oracle answers.
-    """
-    strangers = load_dataset(STRANGERS[data.name]).images
-    return _mixed(data, strangers, percent, rng)
+    return _mixed(data, load_dataset(STRANGERS[data.name]).images, percent, rng)
 
 
 def _foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
-    """Put `percent` % of broken images of the same kind in place of as many.
-
-    Half of them are images whose four quadrants have changed places, half are the brighter of two
-    images of different classes laid over each other, pixel by pixel. Where nearly all images are of
-    one class and such pairs are too few, more of them have their quadrants moved.
-    """
     n = round(len(data.images) * percent / 100)
     first, second = rng.permutation(len(data.images))[: 2 * n].reshape(2, -1)
     differ = data.targets[first] != data.targets[second]
@@ -84,39 +78,15 @@ NAMES = ("clean", *POOLS)
 
 
 def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
-    """Turn a clean data set's pool into a stress pool; its test set stays as it is.
+    """Turn the pool of clean `data` into a stress pool, drawn by `seed`; the test set stays.
 
-    Parameters
-    ----------
-    data : Dataset
-        Every target known; for ``foreign_5``, ``foreign_20`` and ``foreign_40`` one of the four
-        data sets that :func:`alod.data.load_dataset` knows.
-    name : str
-        ``clean``; ``duplicates``: a third of the images, each three times with noise;
-        ``long_tail``: the rarest class has a fiftieth of the images of the commonest;
-        ``foreign_5``, ``foreign_20``, ``foreign_40``: so many percent of the pool come from the
-        other data set; ``foreign_hard_20``: are broken images of the same kind, half of them with
-        their quadrants in other places, half two images of different classes laid over each other
-        (fewer where nearly all are of one class).
-    seed : int
-        Same seed, same pool.
-
-    Returns
-    -------
-    Dataset
-        ``targets`` are -1 for foreign images.
-
-    Raises
-    ------
-    AlodError
-        If there is no such pool, or no other data set to take foreign images from.
-
-    Examples
-    --------
-    >>> import alod
-    >>> pool = make(alod.load_dataset("mnist_mini"), "foreign_20")
-    >>> len(pool.images), int((pool.targets == -1).sum())
-    (6000, 1200)
+    By `name`: ``clean``; ``duplicates``, a third of the images, each three times with noise;
+    ``long_tail``, the rarest class has a fiftieth of the images of the commonest; ``foreign_5``,
+    ``foreign_20``, ``foreign_40``, so many percent of the pool come from the other data set, digits
+    among clothes; ``foreign_hard_20``, are broken images of the same kind, half of them with their
+    quadrants in other places, half two images of different classes laid over each other (fewer
+    where nearly all are of one class). Foreign images have the target -1, which is what the oracle
+    answers; none are known of data that :func:`alod.data.load_dataset` does not load.
     """
     check_name("pool", name, NAMES)
     if name == "clean":
@@ -127,10 +97,6 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
             f"{', '.join(STRANGERS)}, or add your own with target -1"
         )
     return POOLS[name](data, np.random.default_rng([seed, NAMES.index(name)]))
-
-
-def _rows(data: Dataset, rows: np.ndarray) -> Dataset:
-    return replace(data, images=data.images[rows], targets=data.targets[rows])
 
 
 def _mixed(data: Dataset, strangers: Tensor, percent: int, rng: Generator) -> Dataset:

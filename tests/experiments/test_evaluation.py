@@ -291,19 +291,3 @@ def test_border_share_counts_images_with_a_foreign_neighbor():
     indices = np.arange(0, 60, 3)
     share = evaluation.border_share(points, targets, indices, n_neighbors=3)
     assert share == pytest.approx(mixed[indices].mean())
-
-
-def test_calibration_error_is_the_mean_gap_between_confidence_and_accuracy():
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.5, 1, size=20_000)
-    shares = np.stack([confidence, 1 - confidence], axis=1)
-    honest = (rng.random(20_000) > confidence).astype(int)
-    assert evaluation.calibration_error(shares, honest) < 0.02
-    assert evaluation.calibration_error(shares, np.ones(20_000, int)) == pytest.approx(
-        0.75, abs=0.01
-    )
-    # By hand: bins of half a width, two images in the upper one.
-    few = [[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]]
-    assert evaluation.calibration_error(few, [0, 1, 1], n_bins=2) == pytest.approx(0.2 / 3)
-    with pytest.raises(AlodError, match=r"probabilities \(3, 2\) and targets \(2,\)"):
-        evaluation.calibration_error(few, [0, 1])

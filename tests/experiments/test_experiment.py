@@ -15,8 +15,7 @@ import pytest
 from filelock import FileLock
 
 import alod
-from alod import AlodError, initial
-from alod.experiments import run as experiment
+from alod import AlodError
 from alod.experiments.run import load_run
 
 TINY = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
@@ -248,50 +247,6 @@ def test_fields_that_came_later_change_no_name_and_lock_no_old_folder(tmp_path, 
     with pytest.raises(AlodError, match="features='pixels' there"):
         other = replace(TINY, features="random_conv")
         alod.run_experiment(other, tmp_path / "run", data=mini)
-
-
-def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_changed(
-    tmp_path, mini
-):
-    config = replace(TINY, diagnose=True)
-    run = alod.run_experiment(config, tmp_path / "run", data=mini)
-    first, later = run.history.iloc[0], run.history.iloc[1:]
-    chosen = run.asked(0)
-    assert first["mmd2"] == pytest.approx(initial.distribution_match(mini.images, chosen)["mmd2"])
-    assert first["missing_classes"] == 10 - len(mini.targets[chosen].unique())
-    assert np.isnan(first["agreement"]) and later["mmd2"].isna().all()
-    assert later["kappa"].between(-1, 1).all() and (later["kappa"] <= later["agreement"]).all()
-    assert run.history["calibration_error"].between(0, 1).all()
-    assert later[["agreement", "forgotten", "lost"]].apply(lambda c: c.between(0, 1).all()).all()
-    assert later["same_scores"].between(-1, 1).all()
-    # The rounds themselves are the same as without.
-    plain = alod.run_experiment(TINY, tmp_path / "plain", data=mini)
-    assert plain.queries.equals(run.queries)
-
-
-def test_a_diagnosed_run_may_buy_the_whole_pool(tmp_path, mini):
-    few = alod.from_arrays(
-        mini.images[:40],
-        mini.targets[:40],
-        mini.test_images[:50],
-        mini.test_targets[:50],
-        mini.classes,
-    )
-    config = replace(TINY, n_initial=30, n_query=10, rounds=1, diagnose=True)
-    run = alod.run_experiment(config, tmp_path / "run", data=few)
-    assert run.history["n_labeled"].iloc[-1] == 40
-    assert np.isnan(run.history["same_scores"].iloc[-1])
-
-
-def test_what_a_round_changed_is_told_by_classes_and_by_scores():
-    predicted = (np.array(row) for row in ([1, 1, 0, 2], [1, 0, 0, 0]))
-    # The second image is labeled before the round, the first in it.
-    scores = (np.array(row) for row in ([0.9, np.nan, 0.1, 0.5], [np.nan, np.nan, 0.2, 0.3]))
-    labeled = (np.array([1]), np.array([0, 1]))
-    before, after = map(experiment._State, predicted, scores, labeled)
-    changes = experiment._changes(before, after, targets=np.array([1, 1, 0, 0]))
-    wanted = {"agreement": 0.5, "kappa": 3 / 11, "forgotten": 1.0, "lost": 0.25, "same_scores": 1.0}
-    assert changes == pytest.approx(wanted)
 
 
 def test_config_hash_tells_configs_apart():

@@ -1,0 +1,125 @@
+"""What the command line does with experiments: ``alod run``, ``sweep``, ``compare``, ``data``."""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alod.data import inventory, load_dataset
+from alod.errors import AlodError
+from alod.experiments.config import ExperimentConfig
+from alod.experiments.load import load_configs
+from alod.experiments.record import at_the_end, find_runs, record
+from alod.experiments.run import PARTS, run_experiment
+from alod.experiments.sweep import run_sweep
+
+# The defaults of mappings and lists, as text.
+TYPED = {"strategy_params": "{}", "budgets": ""}
+COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
+
+
+def _option(name: str, kind: Any, told: str, default: Any) -> inspect.Parameter:
+    annotation = Annotated[kind, typer.Option(help=told)]
+    how = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, how, default=default, annotation=annotation)
+
+
+def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of ExperimentConfig, with its default."""
+    options = [_option("out", Path, "The run's own folder.", inspect.Parameter.empty)]
+    for f in fields(ExperimentConfig):
+        told = (str, TYPED[f.name]) if f.default is MISSING else (f.type, f.default)
+        options.append(_option(f.name, told[0], f.metadata["told"], told[1]))
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {o.name: o.annotation for o in options}
+    return command
+
+
+@_options_from_config
+def run(out: Path, **options: Any) -> None:
+    """Run one experiment into its own folder; a run that was cut off goes on."""
+    options["strategy_params"] = _json_object("--strategy-params", options["strategy_params"])
+    options["budgets"] = _numbers("--budgets", options["budgets"])
+    config = ExperimentConfig(**options)
+    print("".join(f"{name:>10}" for name in COLUMNS), flush=True)
+    finished = run_experiment(config, out, on_round=_print_row)
+    last = finished.history.iloc[-1]
+    print(
+        f"{out}: finished, {last.test_accuracy:.4f} test accuracy with {last.n_labeled:.0f} labels "
+        f"in {finished.provenance['wall_seconds']:.0f} s"
+    )
+
+
+def _print_row(row: dict[str, float]) -> None:
+    told = "".join(f"{row[name]:>10}" for name in ("round", "n_labeled", "n_classes_seen"))
+    seconds = "".join(f"{row[f'{part}_seconds']:>10.2f}" for part in PARTS)
+    print(f"{told}{row['test_accuracy']:>10.4f}{seconds}", flush=True)
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="An experiment file, YAML.")],
+    out: Annotated[Path, typer.Option(help="Folder of all run folders.")],
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; one for each core if not given.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, to compute on its workers.")
+    ] = None,
+) -> None:
+    """Run many experiments side by side; what is finished is skipped, what was cut off goes on."""
+    report = run_sweep(load_configs(file), out, jobs=jobs, dask=dask)
+    for folder, problem in report.failed.items():
+        print(f"alod: {folder}: {problem}", file=sys.stderr)
+    print(f"{out}: {len(report.finished)} runs finished, {len(report.failed)} failed")
+    if report.failed:
+        raise SystemExit(1)
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that hold runs.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write; a .json comes beside it.")],
+    add: Annotated[bool, typer.Option("--add", help="Keep the runs that the file holds.")] = False,
+) -> None:
+    """Gather all finished runs in or below some folders into one tidy table."""
+    runs, unfinished = find_runs(folders)
+    summary = at_the_end(record(runs, out, add))
+    summary = summary.rename(columns={"accuracy_mean": "accuracy", "accuracy_std": "sd"})
+    print(summary.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
+    print(f"{out}: {len(runs)} finished runs; {len(unfinished)} unfinished")
+
+
+def data(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Data sets to fetch; none lists what is there.")
+    ] = None,
+) -> None:
+    """List the data sets and where they lie, or fetch and verify some."""
+    for name in names or []:
+        loaded = load_dataset(name)
+        print(f"{name}: {len(loaded.images)} images and {len(loaded.test_images)} test images")
+    if not names:
+        for row in inventory():
+            size = f"{row['megabytes']:>6.1f} MB"
+            print(f"{row['name']:<20}{row['state']:<10}{size}  {row['where']}  {row['note']}")
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"focus": 4}}')
+    return value
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise AlodError(f"{option} {text!r}: expected numbers such as 20,50,100") from None

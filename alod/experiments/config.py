@@ -1,0 +1,152 @@
+"""What decides a run: the settings of an experiment, checked when they are made."""
+
+import json
+import operator
+from dataclasses import asdict, dataclass, fields, replace
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from alod import models, strategies, training
+from alod.errors import AlodError, check_count
+from alod.experiments import stress
+from alod.recipe import Recipe, either, one_of, setting, whole
+
+SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
+"""Columns of every table; what else differs between its runs follows them."""
+
+
+def _ascending(budgets: Any) -> list[int]:
+    """Return budgets as a list, whatever sequence they are."""
+    try:
+        counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
+    except TypeError:
+        counts = [-1]
+    if counts != sorted(set(counts)) or min(counts, default=1) < 1:
+        raise AlodError(
+            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
+        )
+    return counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig(Recipe):
+    """Everything that decides what a run does; checked when made.
+
+    The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
+    data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
+    so that other processes find it. And these:
+
+    `dataset`: what to learn, a name in :data:`alod.data.DATASETS`, or any where
+    :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
+    :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
+    labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
+    bought in all after the first set and after each round, ascending. `keep_embeddings`: write
+    ``embeddings.npz``, of every pool image before learning, after the first set and at the end.
+    `diagnose`: add to the history how well the first set stands for the pool, and what each later
+    round changed; it costs an inference over the pool at the end.
+
+    Examples
+    --------
+    >>> config = ExperimentConfig(
+    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
+    ... )
+    >>> config.n_labels, config.strategy
+    (30, 'outlier')
+    """
+
+    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of("model", models.MODELS))
+    strategy: str = setting(
+        "outlier",
+        "How to choose what to ask: outlier, margin, random, …, or your own, module:function.",
+        strategies.importable_name,
+    )
+    augment: str = setting(
+        "auto",
+        "Distortions: auto, none, digits or clothing.",
+        one_of("augment", ("auto", *training.AUGMENTATIONS)),
+    )
+    dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
+    n_initial: int = setting(100, "Labels in the first set.", whole("n_initial", 1))
+    n_query: int = setting(100, "Labels bought in each round.", whole("n_query", 0))
+    rounds: int = setting(9, "Rounds after the first set.", whole("rounds", 0))
+    budgets: list[int] = setting(
+        list, "In place of these three: labels after each round, such as 20,50,100.", _ascending
+    )
+    pool: str = setting(
+        "clean",
+        "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
+        one_of("pool", stress.NAMES),
+    )
+    keep_embeddings: bool = setting(False, "Write embeddings.npz.", either("keep_embeddings"))
+    diagnose: bool = setting(
+        False,
+        "Add to history.csv how good the first set is and what each round changed.",
+        either("diagnose"),
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        budgets = _ascending(self.budgets)
+        if budgets:
+            given = {"n_initial": budgets[0], "n_query": 0, "rounds": len(budgets) - 1}
+            for name, value in given.items():
+                object.__setattr__(self, name, value)
+        super().__post_init__()
+        if not budgets:
+            check_count("n_query", self.n_query, 1)
+        try:
+            json.dumps(self.strategy_params)
+        except TypeError as error:
+            raise AlodError(f"strategy_params: {error}; give plain values") from None
+
+    @property
+    def n_labels(self) -> int:
+        """Labels bought in all."""
+        return sum(self.bought)
+
+    @property
+    def bought(self) -> list[int]:
+        """Labels bought at first and in each round."""
+        if self.budgets:
+            return [self.budgets[0], *np.diff(self.budgets).tolist()]
+        return [self.n_initial, *[self.n_query] * self.rounds]
+
+    def full_set(self, n_images: int, epochs: int = 15) -> "ExperimentConfig":
+        """Return the config that trains the same classifier once on every label.
+
+        `n_images` are in the pool; it takes `epochs` passes over them, at least 1, but never fewer
+        steps than a round of this config.
+        """
+        steps = max(self.steps, epochs * n_images // self.batch_size)
+        return replace(
+            self,
+            strategy="random",
+            strategy_params={},
+            initial="random",
+            n_initial=n_images,
+            n_query=max(1, self.n_query),
+            rounds=0,
+            budgets=[],
+            min_epochs=0,
+            inlier_passes=0,
+            steps=steps,
+        )
+
+    def hash(self) -> str:
+        """Return 12 hex digits that name this config: the folder of its run in a sweep."""
+        told = asdict(self)
+        for name, default in later_defaults().items():
+            if told[name] == default:
+                del told[name]
+        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def later_defaults() -> dict[str, Any]:
+    """Tell what each younger field means where a folder or a table is older than it is."""
+    return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
+
+
+# In the order of the columns: what came later than some recorded tables comes last.
+FIELDS = [f.name for f in sorted(fields(ExperimentConfig), key=lambda f: f.metadata["later"])]

@@ -1,0 +1,102 @@
+"""What ``diagnose=True`` adds to a run's history; it looks at targets that the learner never sees.
+
+- Every round: ``calibration_error`` of the test set.
+- The first set: how it stands for the pool, :func:`alod.initial.distribution_match` of pixels,
+  whatever it was chosen by, and :func:`alod.initial.class_balance`.
+- Each later round, over the pool: ``agreement``, the share of images that it left with the same
+  predicted class; ``kappa``, the same corrected for chance; ``lost``, the share that were predicted
+  right before it and are not now; ``forgotten``, the same of those labeled before it;
+  ``same_scores``, the rank correlation in [-1, 1] of the outlier scores
+  (:func:`alod.outliers.class_contrast`) of the images left, before it and after it: the higher, the
+  more the next query builds on the last.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
+
+from alod import initial
+from alod.data import Dataset
+from alod.errors import AlodError, check_count
+from alod.learner import ActiveLearner
+from alod.outliers import class_contrast
+from alod.stopping import agreement
+
+
+class State(NamedTuple):
+    """What a classifier makes of the pool: classes and outlier scores (N,), and what it learned.
+
+    Scores are NaN outside the pool.
+    """
+
+    predicted: np.ndarray
+    scores: np.ndarray
+    labeled: np.ndarray
+
+
+def state(learner: ActiveLearner) -> State:
+    """Return what a `learner` makes of the pool."""
+    view, scores = learner.view(), np.full(len(learner.images), np.nan)
+    if len(learner.pool):
+        scores[learner.pool], _ = class_contrast(
+            view.labeled_embeddings, view.labeled_targets, view.pool_embeddings
+        )
+    return State(learner.outputs()[1].argmax(1).numpy(), scores, learner.labeled)
+
+
+def diagnose(
+    learner: ActiveLearner, data: Dataset, asked: np.ndarray, before: State | None
+) -> dict[str, float]:
+    """Return what a round adds to the history of a run on `data`.
+
+    `asked`: what the round asked for, int64 (k,); `before`: the `learner`'s state before it, None
+    for the first set.
+    """
+    shares = learner.predict_proba(data.test_images)
+    row = {"calibration_error": calibration_error(shares, data.test_targets)}
+    if before is not None:
+        return row | changes(before, state(learner), data.targets.numpy())
+    row |= initial.distribution_match(data.images, asked)
+    return row | initial.class_balance(learner.answers[learner.labeled], learner.n_classes)
+
+
+def changes(before: State, after: State, targets: np.ndarray) -> dict[str, float]:
+    """Tell what a round changed, from the states `before` and `after` it; `targets` int (N,)."""
+    lost = (before.predicted == targets) & (after.predicted != targets)
+    both = np.isfinite(before.scores) & np.isfinite(after.scores)
+    changed, kappa = agreement(before.predicted, after.predicted)
+    return {
+        "agreement": 1 - changed,
+        "kappa": kappa,
+        "forgotten": float(lost[before.labeled].mean()),
+        "lost": float(lost.mean()),
+        "same_scores": float(spearmanr(before.scores[both], after.scores[both])[0]),
+    }
+
+
+def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int = 15) -> float:
+    """Measure how far a classifier's confidence lies from how often it is right, in [0, 1].
+
+    The expected calibration error (Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern
+    neural networks") of `probabilities` (N, C), rows of which sum to 1, and true `targets`, int
+    (N,): images are sorted into `n_bins` bins of equal width by the probability of their likeliest
+    class; the gaps between its mean and the accuracy are averaged over the images. NaN of no
+    images.
+
+    >>> round(calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1]), 3)
+    0.4
+    """
+    check_count("n_bins", n_bins, 1)
+    shares, classes = np.asarray(probabilities, dtype=float), np.asarray(targets)
+    if shares.ndim != 2 or classes.shape != shares.shape[:1]:
+        raise AlodError(
+            f"probabilities {shares.shape} and targets {classes.shape}: expected (N, C) and (N,)"
+        )
+    if not len(shares):
+        return float("nan")
+    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == classes
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, weights=confidence - right)
+    return float(np.abs(gaps).sum() / len(shares))
