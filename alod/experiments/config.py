@@ -197,7 +197,18 @@ class ExperimentConfig:
         return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
-FIELDS = [f.name for f in fields(ExperimentConfig)]
+FIELDS = [
+    "dataset", "model", "strategy", "strategy_params", "initial", "n_initial", "n_query", "rounds",
+    "budgets", "pool", "training_mode", "steps", "batch_size", "learning_rate", "augment",
+    "inlier_passes", "seed", "device", "keep_embeddings", "features", "diagnose", "min_epochs",
+    "views",
+]  # fmt: skip
+"""In the order of what is written, columns and keys alike; a younger field comes last."""
+
+
+def written(config: ExperimentConfig) -> dict[str, Any]:
+    """Return a `config` as files hold it."""
+    return {name: getattr(config, name) for name in FIELDS}
 
 
 def later_defaults() -> dict[str, Any]:
