@@ -12,7 +12,7 @@ import typer
 
 from alod.data import inventory, load_dataset
 from alod.errors import AlodError
-from alod.experiments.config import ExperimentConfig
+from alod.experiments.config import FIELDS, ExperimentConfig
 from alod.experiments.load import load_configs
 from alod.experiments.record import at_the_end, find_runs, record
 from alod.experiments.run import PARTS, run_experiment
@@ -32,9 +32,12 @@ def _option(name: str, kind: Any, told: str, default: Any) -> inspect.Parameter:
 def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each field of ExperimentConfig, with its default."""
     options = [_option("out", Path, "The run's own folder.", inspect.Parameter.empty)]
-    for f in fields(ExperimentConfig):
-        told = (str, TYPED[f.name]) if f.default is MISSING else (f.type, f.default)
-        options.append(_option(f.name, told[0], f.metadata["told"], told[1]))
+    declared = {f.name: f for f in fields(ExperimentConfig)}
+    for name in FIELDS:
+        kind, default = declared[name].type, declared[name].default
+        if default is MISSING:  # a mapping or a list
+            kind, default = str, TYPED[name]
+        options.append(_option(name, kind, declared[name].metadata["told"], default))
     command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     command.__annotations__ = {o.name: o.annotation for o in options}
     return command

@@ -143,10 +143,20 @@ class ExperimentConfig(Recipe):
         return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
+FIELDS = [
+    "dataset", "model", "strategy", "strategy_params", "initial", "n_initial", "n_query", "rounds",
+    "budgets", "pool", "training_mode", "steps", "batch_size", "learning_rate", "augment",
+    "inlier_passes", "seed", "device", "keep_embeddings", "features", "diagnose", "min_epochs",
+    "views",
+]  # fmt: skip
+"""In the order of what is written, columns and keys alike; a younger field comes last."""
+
+
+def written(config: ExperimentConfig) -> dict[str, Any]:
+    """Return a `config` as files hold it."""
+    return {name: getattr(config, name) for name in FIELDS}
+
+
 def later_defaults() -> dict[str, Any]:
     """Tell what each younger field means where a folder or a table is older than it is."""
     return {f.name: f.default for f in fields(ExperimentConfig) if f.metadata.get("later")}
-
-
-# In the order of the columns: what came later than some recorded tables comes last.
-FIELDS = [f.name for f in sorted(fields(ExperimentConfig), key=lambda f: f.metadata["later"])]

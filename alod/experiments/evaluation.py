@@ -30,19 +30,11 @@ n_neighbors : int
 
 Examples
 --------
->>> import pandas as pd
->>> rows = [
-...     ("mnist", "cnn", strategy, seed, n, accuracy * (1 + seed / 100))
-...     for strategy, ends in {"random": (0.7, 0.8), "outlier": (0.7, 0.9)}.items()
-...     for seed in (0, 1, 2)
-...     for n, accuracy in zip((50, 100), ends)
-... ]
->>> names = ["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"]
->>> curves = pd.DataFrame(rows, columns=names)
->>> areas(curves).groupby("strategy")["auc"].mean().round(2).to_dict()
-{'outlier': 0.81, 'random': 0.76}
->>> gains(curves)[["strategy", "n_seeds", "mean_difference"]].round(2).to_dict("list")
-{'strategy': ['outlier'], 'n_seeds': [3], 'mean_difference': [0.05]}
+>>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
+0.8
+>>> curves = recorded("incremental").query("dataset == 'mnist' and model == 'lenet5'")
+>>> sorted(gains(curves, "scratch", compare="training_mode")["training_mode"])
+['shrink_perturb', 'warm']
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,9 +81,8 @@ def area_under_curve(
     """Return the mean height of a learning curve between two budgets, in [0, 1].
 
     The curve is linear between its points, over the logarithm of the labels (`log`; each doubling
-    of the budget counts the same) or over labels, and integrated by the trapezoidal rule; the area
-    is divided by the width of the range. `start` and `upto`: the budgets between which to
-    integrate, the curve's own ends by default.
+    of the budget counts the same) or over labels, and integrated by the trapezoidal rule from
+    `start` to `upto`, by default from end to end; the area is divided by its width.
     """
     labels, heights = _check_curve(n_labeled, accuracy)
     first = float(labels[0]) if start is None else float(start)
@@ -157,10 +148,8 @@ def areas(
 ) -> DataFrame:
     """Sum up each run in one number, over the budgets that all runs of its setting cover.
 
-    Heights between two budgets are interpolated, over log-labels for ``final``.
-
     One row per run: the columns in `setting`, `compare`, ``seed, start, upto`` (labels) and
-    `metric`.
+    `metric`; between two budgets it is interpolated.
     """
     check_name("metric", metric, METRICS)
     run_keys = [*setting, compare, "seed"]

@@ -10,13 +10,8 @@ Two data sets × three strategies (two of them outlier queries) × ten seeds, Re
 rounds and five seeds::
 
     dataset: [mnist_mini, fashion_mnist_mini]
-    model:
-      - lenet5
-      - {model: resnet18, rounds: 4, seeds: 5}
-    strategy:
-      - random
-      - outlier
-      - {strategy: outlier, strategy_params: {detector: lof}}
+    model: [lenet5, {model: resnet18, rounds: 4, seeds: 5}]
+    strategy: [random, outlier, {strategy: outlier, strategy_params: {detector: lof}}]
     rounds: 9
     seeds: 10
 
@@ -71,7 +66,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]
-        for name, value in zip(names, (value for _, value in node.value), strict=True):
+        for name, (_, value) in zip(names, node.value, strict=True):
             if names.count(name) > 1:
                 raise AlodError(f"{name}: is given twice; keep one of them")
             nodes = [value]

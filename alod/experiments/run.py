@@ -29,7 +29,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from alod import training
 from alod.data import DATASETS, Dataset, fingerprint, load_dataset
 from alod.errors import AlodError, check_name, one_line
 from alod.experiments import stress
-from alod.experiments.config import SETTINGS, ExperimentConfig, later_defaults
+from alod.experiments.config import SETTINGS, ExperimentConfig, later_defaults, written
 from alod.experiments.diagnose import diagnose, state
 from alod.experiments.provenance import provenance
 from alod.files import lock_run, refusing, write_atomically
@@ -79,10 +79,7 @@ class Run:
     provenance: dict[str, Any]
 
     def asked(self, round: int | None = None) -> np.ndarray:
-        """Return the positions in the data set of what was asked for, in that order: int64 (k,).
-
-        Of a `round`, 0 being the initial set; of all rounds by default.
-        """
+        """Return where in the data set lies what a `round` asked for, or all: int64 (k,)."""
         rows = self.queries if round is None else self.queries[self.queries["round"] == round]
         return np.array(rows["index"], dtype=np.int64)
 
@@ -96,10 +93,9 @@ class Run:
     def embeddings(self) -> dict[str, np.ndarray]:
         """What ``keep_embeddings`` kept.
 
-        ``before``, ``first``, ``last``: float32 (N, D), embeddings of all pool images by the
-        untrained classifier, after the initial set, and at the end. ``first_predictions`` and
-        ``predictions`` int64 (N,), after the initial set and at the end; ``test_predictions`` int64
-        (M,), at the end.
+        Of all pool images by the untrained classifier, after the initial set, and at the end:
+        ``before``, ``first``, ``last``, float32 (N, D); ``first_predictions`` and ``predictions``,
+        int64 (N,); ``test_predictions``, int64 (M,), of the test images at the end.
         """
         path = self.folder / "embeddings.npz"
         if not path.exists():
@@ -215,7 +211,7 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
         there = later_defaults() | json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise AlodError(f"{path}: unreadable ({error}); choose another folder") from None
-    wanted = asdict(config)
+    wanted = written(config)
     other = [k for k in wanted | there if k != "device" and there.get(k) != wanted.get(k)]
     if other:
         told = [f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in sorted(other)]
@@ -285,7 +281,7 @@ def _go_on(
     progress = _Progress.load(folder / "checkpoint.pt")
     _check_same_data(folder, progress.data, checksum)
     progress.data = checksum
-    _write_json(folder / "config.json", asdict(config))
+    _write_json(folder / "config.json", written(config))
     learner = _new_learner(config, data)
     if progress.learner is not None:
         learner.load_state_dict(progress.learner)
@@ -381,7 +377,7 @@ def _finish(
         "threads": torch.get_num_threads(),
         "wall_seconds": round(progress.wall_seconds, 2),
         "data": progress.data,
-        "config": asdict(config),
+        "config": written(config),
     }
     _write_json(folder / "provenance.json", source)
     (folder / "checkpoint.pt").unlink(missing_ok=True)

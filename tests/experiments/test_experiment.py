@@ -16,6 +16,7 @@ from filelock import FileLock
 
 import alod
 from alod import AlodError
+from alod.experiments.config import FIELDS
 from alod.experiments.run import load_run
 
 TINY = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
@@ -48,7 +49,9 @@ def test_run_folder_holds_what_was_promised(tmp_path, mini):
     assert list(run.queries) == ["round", "index", "score"]
     assert run.queries["index"].nunique() == 40
     assert run.queries["score"].isna().sum() == 20
-    assert json.loads((out / "config.json").read_text()) == asdict(TINY)
+    config = json.loads((out / "config.json").read_text())
+    assert config == asdict(TINY)
+    assert list(config) == FIELDS
     assert {"versions", "git_commit", "device", "wall_seconds", "config"} <= run.provenance.keys()
     names = {path.name for path in out.iterdir()}
     assert names - {".lock"} == {"config.json", "history.csv", "queries.csv", "provenance.json"}
