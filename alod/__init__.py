@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from alod.errors import AlodError
 
 if TYPE_CHECKING:
-    from alod.data import Dataset, from_arrays, from_folder, load_dataset
+    from alod.data import Dataset, from_arrays, load_dataset
     from alod.experiments.run import ExperimentConfig, Run, run_experiment
+    from alod.images.folder import from_folder
     from alod.labeling.notebook import label
     from alod.labeling.opening import open_run
     from alod.learner import ActiveLearner
@@ -24,7 +25,7 @@ _HOME = {
     "Dataset": "alod.data",
     "load_dataset": "alod.data",
     "from_arrays": "alod.data",
-    "from_folder": "alod.data",
+    "from_folder": "alod.images.folder",
     "ActiveLearner": "alod.learner",
     "open_run": "alod.labeling.opening",
     "label": "alod.labeling.notebook",

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from alod import strategies
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing, write_atomically
-from alod.imagefiles import open_upright
+from alod.images.files import open_upright
+from alod.images.names import nfc
 from alod.labeling import monitoring
 from alod.labeling.images import Pool, as_png
 from alod.labeling.journal import Journal
@@ -32,7 +33,6 @@ from alod.labeling.tables import (
     write_batch,
 )
 from alod.learner import FOREIGN, SKIPPED, UNCLEAR, UNLABELED, ActiveLearner
-from alod.names import nfc
 from alod.view import Selection
 
 WORDS = {
