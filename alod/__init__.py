@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from alod.errors import AlodError
 
 if TYPE_CHECKING:
-    from alod.data import Dataset, from_arrays, load_dataset
+    from alod.data import Dataset, from_arrays
     from alod.experiments.run import ExperimentConfig, Run, run_experiment
     from alod.images.folder import from_folder
+    from alod.images.known import load_dataset
     from alod.labeling.notebook import label
     from alod.labeling.opening import open_run
     from alod.learner import ActiveLearner
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Dataset": "alod.data",
-    "load_dataset": "alod.data",
+    "load_dataset": "alod.images.known",
     "from_arrays": "alod.data",
     "from_folder": "alod.images.folder",
     "ActiveLearner": "alod.learner",

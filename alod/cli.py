@@ -151,7 +151,7 @@ def data(
     ] = None,
 ) -> None:
     """List the data sets and where they lie, or fetch and verify some."""
-    from alod.data import inventory, load_dataset
+    from alod.images.known import inventory, load_dataset
 
     for name in names or []:
         loaded = load_dataset(name)

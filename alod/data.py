@@ -1,37 +1,30 @@
-"""Image classification data as tensors: known sets by name, or the user's own arrays.
+"""Image classification data as tensors, from the user's own arrays.
 
 A data set is whole: every image in one uint8 tensor, indexed from then on. Nothing that is read is
-changed, and nothing damaged is used: raw files are verified by MD5, arrays are checked at the door.
-Folders of image files are read by :func:`alod.images.folder.from_folder`.
+changed, and arrays are checked at the door. Data sets that lie on disk are read by
+:mod:`alod.images`.
 
->>> data = load_dataset("fashion_mnist_mini")
->>> data.images.shape, data.images.dtype, len(data.test_images), data.classes[9]
-(torch.Size([6000, 1, 28, 28]), torch.uint8, 1000, 'Ankle boot')
+>>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
+>>> data.images.shape, data.targets.tolist(), data.classes
+(torch.Size([4, 1, 28, 28]), [0, 1, 1, 0], ('cat', 'dog'))
 """
 
-import os
 import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import platformdirs
 import torch
 
-from alod import _sources
 from alod._depth import Span, common_span, darkness, to_bytes
-from alod.errors import AlodError, check_name, check_names
+from alod.errors import AlodError, check_names
 
 UNKNOWN = -1
 """The target of an image whose class is not known."""
-
-DATASETS = (*_sources.SOURCES, *(f"{name}_mini" for name in _sources.SOURCES))
-"""The names that `load_dataset` knows."""
 
 MAX_CLASSES = 10_000
 """More classes than this without names are no classes but identifiers."""
@@ -68,67 +61,6 @@ class Dataset:
     test_targets: torch.Tensor
     classes: tuple[str, ...]
     augment: str = "none"
-
-
-def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
-    """Load one of `DATASETS` by `name`: train images as the pool, all targets known.
-
-    ``mnist`` and ``fashion_mnist`` (60,000 + 10,000 images, 28 × 28, grey) are read from raw files,
-    plain or ``.gz``, in torchvision's layout (``MNIST/raw``, ``FashionMNIST/raw``) below `folder`,
-    by default :func:`data_folder`, and verified by MD5; Fashion-MNIST also from where Debian's
-    package ``dataset-fashion-mnist`` puts it. What is not there is downloaded through torchvision.
-    ``mnist_mini`` and ``fashion_mnist_mini`` (6,000 + 1,000, equally many of each class) come with
-    this package and need neither folder nor network.
-
-    Refused are unknown names, raw files that are damaged (named, and left as they are), and what
-    is neither there nor to be downloaded.
-
-    Sources: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
-    recognition"; Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for
-    benchmarking machine learning algorithms".
-    """
-    check_name("data set", name, DATASETS)
-    source = _sources.SOURCES[name.removesuffix("_mini")]
-    images, targets, test_images, test_targets = map(
-        torch.from_numpy, _sources.read(name, data_folder(folder))
-    )
-    return Dataset(
-        name=name,
-        images=images.unsqueeze(1),
-        targets=targets.long(),
-        test_images=test_images.unsqueeze(1),
-        test_targets=test_targets.long(),
-        classes=source.classes,
-        augment=source.augment,
-    )
-
-
-def data_folder(folder: Path | str | None = None) -> Path:
-    """Return where raw data are looked for first, and downloaded to.
-
-    `folder` if given, else the environment variable ``ALOD_DATA``, else the user's cache directory.
-    """
-    given = folder or os.environ.get("ALOD_DATA") or platformdirs.user_cache_dir("alod")
-    return Path(given).expanduser()
-
-
-def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
-    """List the known data sets: what is there, where, and whether it is whole. Downloads nothing.
-
-    Parameters
-    ----------
-    folder : Path or str, optional
-        As for `load_dataset`.
-
-    Returns
-    -------
-    list of dict
-        One for each name in `DATASETS`, with the keys ``name``; ``state`` (``"embedded"``,
-        ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path: where it is, or where it
-        would be downloaded to); ``megabytes`` (float, on disk; 0 when missing); ``note`` (one
-        line: what was verified, why it is refused, or what will happen).
-    """
-    return [_sources.describe(name, data_folder(folder)) for name in DATASETS]
 
 
 def from_arrays(

@@ -1,7 +1,7 @@
 """Images to features, without labels: pixels, random convolutions, or learned from the pool.
 
->>> from alod.data import load_dataset
->>> features(load_dataset("mnist_mini").images[:200]).shape
+>>> import alod
+>>> features(alod.load_dataset("mnist_mini").images[:200]).shape
 torch.Size([200, 50])
 """
 

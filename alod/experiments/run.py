@@ -18,12 +18,13 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from alod import encoders, initial, models, strategies, training
-from alod.data import DATASETS, Dataset, fingerprint, load_dataset
+from alod.data import Dataset, fingerprint
 from alod.errors import AlodError, check_count, check_name, one_line, plain
 from alod.experiments import stress
 from alod.experiments.evaluation import calibration_error
 from alod.experiments.provenance import provenance
 from alod.files import lock_run, refusing, write_atomically
+from alod.images.known import DATASETS, load_dataset
 from alod.learner import ActiveLearner
 from alod.outliers import class_contrast
 from alod.stopping import agreement

@@ -10,8 +10,9 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from alod.data import UNKNOWN, Dataset, load_dataset
+from alod.data import UNKNOWN, Dataset
 from alod.errors import AlodError, check_name
+from alod.images.known import load_dataset
 
 COPIES, NOISE = 3, 16
 IMBALANCE = 50
@@ -90,7 +91,7 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
     ----------
     data : Dataset
         Every target known; for ``foreign_5``, ``foreign_20`` and ``foreign_40`` one of the four
-        data sets that :func:`alod.data.load_dataset` knows.
+        data sets that :func:`alod.images.known.load_dataset` knows.
     name : str
         ``clean``; ``duplicates``: a third of the images, each three times with noise;
         ``long_tail``: the rarest class has a fiftieth of the images of the commonest;

@@ -16,7 +16,6 @@ import yaml
 from joblib.externals.loky import BrokenProcessPool
 from tqdm import tqdm
 
-from alod.data import DATASETS, load_dataset
 from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments import evaluation
 from alod.experiments.run import (
@@ -30,6 +29,7 @@ from alod.experiments.run import (
     run_experiment,
 )
 from alod.files import UNWRITABLE, refusing, write_atomically
+from alod.images.known import DATASETS, load_dataset
 from alod.training import resolve_device
 
 FIELDS = [f.name for f in fields(ExperimentConfig)]

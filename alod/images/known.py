@@ -1,8 +1,14 @@
-"""Where the known data sets lie: with the package, or as raw files that are verified by MD5."""
+"""The known data sets: with the package, or as raw files, verified by MD5, that are downloaded.
+
+>>> data = load_dataset("fashion_mnist_mini")
+>>> data.images.shape, data.images.dtype, len(data.test_images), data.classes[9]
+(torch.Size([6000, 1, 28, 28]), torch.uint8, 1000, 'Ankle boot')
+"""
 
 import gzip
 import hashlib
 import http.client
+import os
 import socket
 import tempfile
 import zlib
@@ -11,10 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
+import torch
 
-from alod.errors import AlodError
+from alod.data import Dataset
+from alod.errors import AlodError, check_name
 
-_MINI = Path(__file__).parent / "_mini"
+_MINI = Path(__file__).parents[1] / "_mini"
 _RAW_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -25,7 +34,7 @@ _REPAIR = "delete it, to have it downloaded again, or put a whole copy in its pl
 
 
 @dataclass(frozen=True)
-class Source:
+class _Source:
     """A known data set: four files of torchvision's layout and what is true of them."""
 
     title: str  # torchvision's class, and the folder that it makes
@@ -35,8 +44,8 @@ class Source:
     packaged: tuple[Path, ...] = ()  # where a system package puts the same files
 
 
-SOURCES = {
-    "mnist": Source(
+_SOURCES = {
+    "mnist": _Source(
         title="MNIST",
         classes=tuple("0123456789"),
         augment="digits",
@@ -47,7 +56,7 @@ SOURCES = {
             "27ae3e4e09519cfbb04c329615203637",
         ),
     ),
-    "fashion_mnist": Source(
+    "fashion_mnist": _Source(
         title="FashionMNIST",
         classes=(
             *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -65,7 +74,72 @@ SOURCES = {
 }
 
 
-def read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
+DATASETS = (*_SOURCES, *(f"{name}_mini" for name in _SOURCES))
+"""The names that `load_dataset` knows."""
+
+
+def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
+    """Load one of `DATASETS` by `name`: train images as the pool, all targets known.
+
+    ``mnist`` and ``fashion_mnist`` (60,000 + 10,000 images, 28 × 28, grey) are read from raw files,
+    plain or ``.gz``, in torchvision's layout (``MNIST/raw``, ``FashionMNIST/raw``) below `folder`,
+    by default :func:`data_folder`, and verified by MD5; Fashion-MNIST also from where Debian's
+    package ``dataset-fashion-mnist`` puts it. What is not there is downloaded through torchvision.
+    ``mnist_mini`` and ``fashion_mnist_mini`` (6,000 + 1,000, equally many of each class) come with
+    this package and need neither folder nor network.
+
+    Refused are unknown names, raw files that are damaged (named, and left as they are), and what
+    is neither there nor to be downloaded.
+
+    Sources: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
+    recognition"; Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for
+    benchmarking machine learning algorithms".
+    """
+    check_name("data set", name, DATASETS)
+    source = _SOURCES[name.removesuffix("_mini")]
+    images, targets, test_images, test_targets = map(
+        torch.from_numpy, _read(name, data_folder(folder))
+    )
+    return Dataset(
+        name=name,
+        images=images.unsqueeze(1),
+        targets=targets.long(),
+        test_images=test_images.unsqueeze(1),
+        test_targets=test_targets.long(),
+        classes=source.classes,
+        augment=source.augment,
+    )
+
+
+def data_folder(folder: Path | str | None = None) -> Path:
+    """Return where raw data are looked for first, and downloaded to.
+
+    `folder` if given, else the environment variable ``ALOD_DATA``, else the user's cache directory.
+    """
+    given = folder or os.environ.get("ALOD_DATA") or platformdirs.user_cache_dir("alod")
+    return Path(given).expanduser()
+
+
+def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
+    """List the known data sets: what is there, where, and whether it is whole. Downloads nothing.
+
+    Parameters
+    ----------
+    folder : Path or str, optional
+        As for `load_dataset`.
+
+    Returns
+    -------
+    list of dict
+        One for each name in `DATASETS`, with the keys ``name``; ``state`` (``"embedded"``,
+        ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path: where it is, or where it
+        would be downloaded to); ``megabytes`` (float, on disk; 0 when missing); ``note`` (one
+        line: what was verified, why it is refused, or what will happen).
+    """
+    return [_row(name, data_folder(folder)) for name in DATASETS]
+
+
+def _read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
     """Return images, targets, test images and test targets, downloaded if they are nowhere."""
     if name.endswith("_mini"):
         with np.load(_MINI / f"{name}.npz") as stored:
@@ -75,8 +149,8 @@ def read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
     return [_parse_idx(contents[file]) for file in _RAW_FILES]
 
 
-def describe(name: str, root: Path) -> dict[str, object]:
-    """Return a row of :func:`alod.data.inventory`."""
+def _row(name: str, root: Path) -> dict[str, object]:
+    """Return what :func:`inventory` tells of a data set."""
     files: list[Path | None] = []
     if name.endswith("_mini"):
         state, note, where = "embedded", "comes with the package", _MINI / f"{name}.npz"
@@ -98,7 +172,7 @@ def describe(name: str, root: Path) -> dict[str, object]:
 
 def _places(name: str, root: Path) -> tuple[Path, ...]:
     """List the folders that may hold the raw files, the user's own first."""
-    source = SOURCES[name]
+    source = _SOURCES[name]
     return (root / source.title / "raw", *source.packaged)
 
 
@@ -115,7 +189,7 @@ def _find(name: str, root: Path) -> tuple[Path, dict[str, bytes]] | None:
 def _read_verified(name: str, place: Path) -> dict[str, bytes]:
     """Return the content of those raw files that lie in `place`; refuse a damaged one."""
     contents = {}
-    for file, expected in zip(_RAW_FILES, SOURCES[name].md5, strict=True):
+    for file, expected in zip(_RAW_FILES, _SOURCES[name].md5, strict=True):
         try:
             path = _stored(place, file)
             if path is None:
@@ -149,7 +223,7 @@ def _downloaded(name: str, root: Path) -> dict[str, bytes]:
     try:
         return _download(name, root)
     except (AlodError, OSError, RuntimeError, http.client.HTTPException) as error:
-        title = SOURCES[name].title
+        title = _SOURCES[name].title
         looked = " or ".join(map(str, _places(name, root)))
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise AlodError(
@@ -166,7 +240,7 @@ def _download(name: str, root: Path) -> dict[str, bytes]:
     """
     from torchvision import datasets
 
-    title = SOURCES[name].title
+    title = _SOURCES[name].title
     place = root / title / "raw"
     root.mkdir(parents=True, exist_ok=True)
     patience = socket.getdefaulttimeout()
