@@ -81,26 +81,10 @@ def parts_of(folders: Iterable[str]) -> dict[str, str]:
 def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter[str]]:
     """List the image files below a folder, however deep; links are followed, circles cut.
 
-    A file counts by its suffix if Pillow knows it, else by its first bytes.
-
-    Parameters
-    ----------
-    folder : Path
-        It is there.
-
-    Returns
-    -------
-    dict of str to Stamp
-        Paths below the folder with forward slashes, spelled as on disk, sorted as in NFC.
-    dict of str to str
-        Those of them that are left out, and why; their stamp is `LEFT_OUT`.
-    Counter of str
-        Files that are no images, by suffix.
-
-    Raises
-    ------
-    OSError
-        If the folder itself cannot be listed.
+    A file counts by its suffix if Pillow knows it, else by its first bytes. Return the stamps of
+    all, by paths below the folder with forward slashes, spelled as on disk, sorted as in NFC; why
+    some of them, whose stamp is `LEFT_OUT`, are left out; and how many files of each suffix are no
+    images. A folder that cannot be listed is an OSError.
     """
     Image.init()
     stamps: dict[str, Stamp] = {}
@@ -169,14 +153,7 @@ def no_image(folder: Path, others: Counter[str]) -> str:
 def left_out(problems: dict[str, str], n_files: int, others: Counter[str] | None = None) -> str:
     """Tell in one line which files were left out, and why if not for damage; empty if none was.
 
-    Parameters
-    ----------
-    problems : dict of str
-        Image files that cannot be read, and why.
-    n_files : int
-        Image files, with those that can be read.
-    others : Counter of str, optional
-        Files that are no images, by suffix.
+    Of `n_files` images those in `problems` cannot be read; `others` are no images, by suffix.
     """
     told = []
     if problems:
@@ -195,26 +172,10 @@ def open_upright(
 ) -> tuple[Image.Image, Span | None]:
     """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
 
-    Parameters
-    ----------
-    path : Path
-        Of any kind that Pillow reads.
-    span : (float, float), optional
-        The levels that become 0 and 255 where the file holds more than 8 bits; by default its own.
-    draft : int, optional
-        Side in pixels that is enough, which spares time.
-
-    Returns
-    -------
-    image : PIL.Image.Image
-    levels : (float, float) or None
-        Its lowest and highest, if it holds more than 8 bits.
-
-    Raises
-    ------
-    ValueError
-        If it is no image, a damaged one or of a kind that Pillow does not read; and whatever else
-        is raised on the way to 8 bits.
+    Return its lowest and highest level, too, if it holds more than 8 bits: those of the `span`
+    become 0 and 255, by default its own. A `draft` of so many pixels a side is enough, which spares
+    time. What is no image, damaged or of a kind that Pillow does not read is a ValueError; whatever
+    else is raised on the way to 8 bits is raised.
     """
     try:
         with Image.open(path) as opened:
@@ -244,7 +205,7 @@ def read_square(
 ) -> tuple[npt.NDArray[np.uint8], Span | None]:
     """Read the central square of an image file as uint8 (side, side, 3), and its levels.
 
-    Parameters and the rest are those of :func:`open_upright`.
+    By :func:`open_upright`.
     """
     image, levels = open_upright(path, span)
     return np.asarray(ImageOps.fit(image, (side, side))), levels
