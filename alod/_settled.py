@@ -20,13 +20,6 @@ def settled() -> Iterator[None]:
 
     Put aside inside the block, and given back: torch's default dtype and device, ``no_grad``,
     ``inference_mode`` and ``autocast``, and scikit-learn's kinds of output. Also a decorator.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with torch.no_grad(), settled():
-    ...     torch.is_grad_enabled()
-    True
     """
     global _entered, _callers_dtype
     with ExitStack() as stack:
@@ -60,23 +53,8 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed torch and NumPy inside the block and give the global generators back as they were.
 
     Initial weights, dropout and PyOD's detectors draw from global generators; nothing else may
-    notice, and threads take turns. What :func:`settled` puts aside is put aside.
-
-    Parameters
-    ----------
-    seed : int
-        Not negative.
-    device : torch.device, optional
-        Its generator is seeded besides the CPU's; by default those of all GPUs.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with seeded(0):
-    ...     first = torch.rand(1)
-    >>> with seeded(0):
-    ...     bool(first == torch.rand(1))
-    True
+    notice, and threads take turns. Besides the CPU's generator that of `device` is seeded, by
+    default those of all GPUs. What :func:`settled` puts aside is put aside.
     """
     kind, devices = "cuda", None
     if device is not None:

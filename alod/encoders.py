@@ -1,4 +1,9 @@
-"""Images to features, without labels: pixels, random convolutions, or learned from the pool."""
+"""Images to features, without labels: pixels, random convolutions, or learned from the pool.
+
+>>> import alod
+>>> features(alod.load_dataset("mnist_mini").images[:200]).shape
+torch.Size([200, 50])
+"""
 
 import zlib
 from collections.abc import Callable, Hashable, Iterator
@@ -34,18 +39,18 @@ def features(
 ) -> Tensor:
     """Describe images without labels, by at most 50 principal components.
 
-    ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions makes of them
-    (Saxe et al. 2011, "On random weights and unsupervised feature learning"). ``self_supervised``:
-    of what an encoder, trained on the pool itself (:func:`train`, about a minute on
-    two cores), makes of them. Images larger than 28×28 are averaged down to it first. All is fitted
-    on 10,000 images, or up to twice as many, evenly spaced over the pool.
+    Of `kind` ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions
+    makes of them (Saxe et al. 2011, "On random weights and unsupervised feature learning").
+    ``self_supervised``: of what an encoder, trained on the pool itself (about a minute on two
+    cores), makes of them: to know an image again in two distorted views of it, among others' views
+    (Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of visual
+    representations"). Images larger than 28×28 are averaged down to it first. All is fitted on
+    10,000 images, or up to twice as many, evenly spaced over the pool.
 
     Parameters
     ----------
     images : Tensor or numpy array
         uint8 or float in [0, 1], (N, C, H, W), N at least 2.
-    kind : {"pixels", "random_conv", "self_supervised"}
-        What the components are of.
     seed : int
         Of the convolutions' and the encoder's weights; pixels need none.
     device : str or torch.device
@@ -56,39 +61,29 @@ def features(
     Tensor
         float32 (N, D) on the CPU, D = min(50, N - 1, what there is); the same for the same images,
         and computed once for them: do not change it in place.
-
-    Raises
-    ------
-    AlodError
-        If there is no such kind.
-
-    Examples
-    --------
-    >>> import alod
-    >>> images = alod.load_dataset("mnist_mini").images[:200]
-    >>> features(images).shape
-    torch.Size([200, 50])
     """
     check_name("features", kind, FEATURES)
     key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
     if key not in _described:
         while len(_described) >= KEPT:
             del _described[next(iter(_described))]
-        sample = images[:: max(1, len(images) // SAMPLE)]
-        _described[key] = _components(images, FEATURES[kind](sample, seed, device))
+        _described[key] = _components(images, FEATURES[kind](_some(images), seed, device))
     return _described[key]
+
+
+def _some(images: Images) -> Images:
+    return images[:: max(1, len(images) // SAMPLE)]
 
 
 def _checksum(images: Images) -> int:
     """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
-    if isinstance(images, np.memmap):
-        images = images[:: max(1, len(images) // SAMPLE)]
+    images = _some(images) if isinstance(images, np.memmap) else images
     return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)
 
 
 def _components(images: Images, describe: Describe) -> Tensor:
     """Return the leading principal components of the descriptions, float32 (N, D)."""
-    sample = torch.cat(list(_batches(images[:: max(1, len(images) // SAMPLE)], describe)))
+    sample = torch.cat(list(_batches(_some(images), describe)))
     center = sample.mean(0)
     # The leading eigenvectors of the covariance; float64 makes them the same on every machine
     # but for a sign.
@@ -129,7 +124,7 @@ def _random_conv(sample: Images, seed: int, device: str | torch.device) -> Descr
 
 def _self_supervised(sample: Images, seed: int, device: str | torch.device) -> Describe:
     where = resolve_device(device)
-    encode = train(_small(sample), where, seed)
+    encode = _train(_small(sample), where, seed)
     return torch.no_grad()(lambda images: encode(images.to(where)))
 
 
@@ -140,19 +135,8 @@ FEATURES: dict[str, Callable[[Images, int, str | torch.device], Describe]] = {
 }
 
 
-class Encoder(nn.Module):
-    """Three convolutions with stride 2: where on the image what is seen is not forgotten.
-
-    Parameters
-    ----------
-    in_channels : int
-        1 for grey, 3 for color images.
-
-    Examples
-    --------
-    >>> tuple(Encoder(1)(torch.zeros(2, 1, 28, 28)).shape)
-    (2, 1024)
-    """
+class _Encoder(nn.Module):
+    """Three convolutions with stride 2: where on the image what is seen is not forgotten."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -162,7 +146,7 @@ class Encoder(nn.Module):
         self.project = nn.Sequential(nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 64))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Describe images: float32 in [0, 1], (N, C, H, W) -> (N, 1024)."""
+        """Describe images (N, C, H, W) by (N, 1024)."""
         described: Tensor = self.layers(images)
         return described
 
@@ -173,36 +157,14 @@ def _block(channels: int, out: int) -> nn.Module:
     )
 
 
-def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
+def _train(images: Tensor, device: torch.device, seed: int = 0) -> _Encoder:
     """Train an encoder to know an image again in two distorted views of it, among others' views.
 
-    Source: Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of
-    visual representations" (SimCLR). Views are those of :func:`alod.training.augment_batch` for
-    digits, which leave the class of other things alone, too, with a square erased.
-
-    Parameters
-    ----------
-    images : Tensor
-        uint8, or float in [0, 1], (N, C, H, W).
-    device : torch.device
-        Where to train.
-    seed : int
-        Of weights, batches and views.
-
-    Returns
-    -------
-    Encoder
-        In evaluation mode, on `device`.
-
-    Examples
-    --------
-    >>> images = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8)
-    >>> encoder = train(images, torch.device("cpu"))
-    >>> tuple(encoder(images[:2] / 255).shape)
-    (2, 1024)
+    Views of images (N, C, H, W) are those of :func:`alod.training.augment_batch` for digits, which
+    leave the class of other things alone, too, with a square erased.
     """
     with seeded(seed, device):
-        encoder = Encoder(images.shape[1]).to(device).train()
+        encoder = _Encoder(images.shape[1]).to(device).train()
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
         for _ in range(STEPS):
@@ -220,15 +182,8 @@ def train(images: Tensor, device: torch.device, seed: int = 0) -> Encoder:
 def _contrastive_loss(views: Tensor) -> Tensor:
     """Return the normalized temperature-scaled cross entropy (NT-Xent) of views in pairs.
 
-    Parameters
-    ----------
-    views : Tensor
-        float32 (V, D), V = 2 N; rows i and N + i show the same image.
-
-    Returns
-    -------
-    Tensor
-        Scalar (), the lower the better each view tells its partner from the 2 N - 2 others.
+    Of views (2 N, D), rows i and N + i show the same image; the lower, the better each view tells
+    its partner from the 2 N - 2 others.
     """
     views = functional.normalize(views)
     similarity = views @ views.T / TEMPERATURE

@@ -23,19 +23,8 @@ def write_atomically(
 ) -> None:
     """Write a file so that a reader, or a kill at any moment, sees the old or the new, never half.
 
-    Parameters
-    ----------
-    path : Path
-        Where; its folder must exist.
-    content : str or bytes
-        Text is written as UTF-8.
-    mend : str
-        What to do if the disk refuses.
-
-    Raises
-    ------
-    AlodError
-        If the disk refuses; the old file is as it was.
+    Text is written as UTF-8; the folder must exist. If the disk refuses, so does this, with `mend`,
+    and the old file is as it was.
     """
     data = content.encode() if isinstance(content, str) else content
     with refusing(path, mend):
@@ -60,13 +49,7 @@ def write_atomically(
 
 
 def sync(handle: int) -> None:
-    """Wait until a file is on the disk, where the mount can tell.
-
-    Parameters
-    ----------
-    handle : int
-        Of an open file or folder.
-    """
+    """Wait until an open file or folder is on the disk, where the mount can tell."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -78,25 +61,8 @@ def sync(handle: int) -> None:
 def lock_run(path: Path, patience: float = -1) -> Iterator[None]:
     """Let one process at a time write to a run folder; a killed one lets go.
 
-    On a mount without locks it goes on without, and says so once.
-
-    Parameters
-    ----------
-    path : Path
-        The run folder, which is there.
-    patience : float
-        Seconds to wait for another process; as long as it takes if negative.
-
-    Raises
-    ------
-    AlodError
-        If the folder cannot be written, or another process does not let go.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> with lock_run(Path(".")):
-    ...     pass
+    Wait `patience` seconds for another process, then refuse; as long as it takes if negative. On a
+    mount without locks go on without, and say so once.
     """
     lock = FileLock(path / ".lock", timeout=patience)
     with refusing(path, "give a folder that can be written"):
@@ -129,17 +95,8 @@ def _say_unlocked(path: Path) -> None:
 def refusing(path: Path, mend: str) -> Iterator[None]:
     """Turn what the file system refuses inside the block into one clear line.
 
-    Parameters
-    ----------
-    path : Path
-        What is read or written.
-    mend : str
-        What to do about it.
-
-    Raises
-    ------
-    AlodError
-        For any :class:`OSError`: a full disk, no permission, a folder that is gone.
+    Of any :class:`OSError`: a full disk, no permission, a folder that is gone. `path` is what is
+    read or written, `mend` what to do about it.
     """
     try:
         yield

@@ -1,4 +1,15 @@
-"""Distances between embeddings, and the greedy selections built on them, in bounded memory."""
+"""Distances between embeddings, and the greedy selections built on them, in bounded memory.
+
+`points`, `others` and `covered` are float32 (N, D) and (M, D) on one device; distances are
+Euclidean, kept there. A selection takes or draws `k` of the points, 1 <= k <= N, and returns their
+rows, int64 (k,), distinct, in the order taken; `covered` are points that need no more. `weights`
+(N,) are not negative, all alike by default. `rng`, a numpy.random.Generator, is all that is random.
+
+>>> points = torch.tensor([[1.0], [2.0], [9.0]])
+>>> indices, distances = k_center(points, 2, np.random.default_rng(0), covered=torch.zeros(1, 1))
+>>> indices.tolist(), distances.tolist()
+([2, 1], [81.0, 4.0])
+"""
 
 import warnings
 from collections.abc import Callable
@@ -25,47 +36,17 @@ TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
 
 
 def normalize(embeddings: Tensor) -> Tensor:
-    """Scale each row to unit length, so that distances compare directions; zero rows stay zero.
+    """Scale each row of `embeddings` (N, D) to unit length, so that distances compare directions.
 
-    Parameters
-    ----------
-    embeddings : Tensor
-        float32 (N, D).
-
-    Returns
-    -------
-    Tensor
-        float32 (N, D).
-
-    Examples
-    --------
-    >>> import torch
-    >>> normalize(torch.tensor([[0.0, 2.0], [-3.0, 0.0]])).tolist()
-    [[0.0, 1.0], [-1.0, 0.0]]
+    Zero rows stay zero; (N, D) again.
     """
     return functional.normalize(embeddings, dim=1)
 
 
 def check_finite(*outputs: Tensor) -> None:
-    """Refuse what a classifier says of images when its training ran away.
+    """Refuse what a classifier says of images, (N, D) `outputs`, when its training ran away.
 
-    Parameters
-    ----------
-    *outputs : Tensor
-        float (N, D) each, embeddings or logits.
-
-    Raises
-    ------
-    AlodError
-        If a number is NaN or infinite, or a row so large that it has no finite length.
-
-    Examples
-    --------
-    >>> import torch
-    >>> check_finite(torch.tensor([[0.0, 2.0], [1.0, float("nan")]]))
-    Traceback (most recent call last):
-        ...
-    alod.errors.AlodError: ...
+    That is, NaN or infinite numbers, or a row so large that it has no finite length.
     """
     for rows in outputs:
         bad = len(rows) - int(torch.linalg.vector_norm(rows, dim=1).isfinite().sum())
@@ -78,51 +59,18 @@ def check_finite(*outputs: Tensor) -> None:
 
 
 def squared_distances(points: Tensor, others: Tensor) -> Tensor:
-    """Return squared Euclidean distances through one matrix product.
+    """Return squared distances (N, M) through one matrix product.
 
-    Parameters
-    ----------
-    points, others : Tensor
-        float32 (N, D) and (M, D) on one device.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, M), never negative; off by rounding, about 1e-6 times the squared norms.
-
-    Examples
-    --------
-    >>> import torch
-    >>> squared_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
-    [[25.0, 1.0]]
+    Never negative; off by rounding, about 1e-6 times the squared norms.
     """
     squares = squared_lengths(points)[:, None] + squared_lengths(others)
     return torch.addmm(squares, points, others.T, alpha=-2).clamp_(min=0)
 
 
 def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """Find the k nearest of `others` for each of `points`, exactly.
+    """Find the k nearest of `others` for each of `points`, exactly; 1 <= k <= M.
 
-    Parameters
-    ----------
-    points, others : Tensor
-        float32 (N, D) and (M, D) on one device.
-    k : int
-        Neighbors, 1 <= k <= M.
-
-    Returns
-    -------
-    distances : Tensor
-        float32 (N, k), Euclidean, ascending.
-    neighbors : Tensor
-        int64 (N, k), rows of `others`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> distances, rows = nearest(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    >>> distances.tolist(), rows.tolist()
-    ([[1.0]], [[1]])
+    Return distances, float32 (N, k), ascending, and the neighbors' rows, int64 (N, k).
     """
     # Around zero, the matrix product loses fewer digits.
     center = others.mean(0)
@@ -150,24 +98,7 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
 
 
 def squared_lengths(points: Tensor) -> Tensor:
-    """Return the squared Euclidean length of each row.
-
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-
-    Returns
-    -------
-    Tensor
-        float32 (N,).
-
-    Examples
-    --------
-    >>> import torch
-    >>> squared_lengths(torch.tensor([[3.0, 4.0]])).tolist()
-    [25.0]
-    """
+    """Return the squared length (N,) of each of the points."""
     # A norm needs no copy of the points, as squares do.
     return torch.linalg.vector_norm(points, dim=1).square()
 
@@ -175,23 +106,8 @@ def squared_lengths(points: Tensor) -> Tensor:
 def distances_to_rows(points: Tensor) -> Callable[[Tensor], Tensor]:
     """Prepare squared distances from some of the points to all, each through one matrix product.
 
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-
-    Returns
-    -------
-    callable
-        ``rows -> float32 (R, N)`` for int64 ``rows`` (R,): squared Euclidean distances, never
-        negative. Below 1e-6 of the squared lengths of both points they are rounding, and 0.
-
-    Examples
-    --------
-    >>> import torch
-    >>> distances_to = distances_to_rows(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    >>> distances_to(torch.tensor([0])).tolist()
-    [[0.0, 25.0]]
+    Return a function of int64 rows (R,), which returns float32 (R, N), never negative. Below 1e-6
+    of the squared lengths of both points they are rounding, and 0.
     """
     points = points - points.mean(0)
     return distances_by_product(squared_lengths(points), lambda rows: points[rows] @ points.T)
@@ -200,28 +116,10 @@ def distances_to_rows(points: Tensor) -> Callable[[Tensor], Tensor]:
 def distances_by_product(
     lengths: Tensor, product: Callable[[Tensor], Tensor]
 ) -> Callable[[Tensor], Tensor]:
-    """Prepare squared distances between vectors that are known by their inner products alone.
+    """Prepare as :func:`distances_to_rows` for vectors known by their inner products alone.
 
-    Parameters
-    ----------
-    lengths : Tensor
-        float32 (N,), squared lengths.
-    product : callable
-        ``rows -> float32 (R, N)``, inner products of some with all.
-
-    Returns
-    -------
-    callable
-        As :func:`distances_to_rows` returns.
-
-    Examples
-    --------
-    >>> import torch
-    >>> points = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
-    >>> lengths = squared_lengths(points)
-    >>> distances_to = distances_by_product(lengths, lambda rows: points[rows] @ points.T)
-    >>> distances_to(torch.tensor([1])).tolist()
-    [[25.0, 0.0]]
+    `lengths` (N,) are their squared lengths; `product` of rows (R,) returns the inner products of
+    these with all, float32 (R, N).
     """
 
     def to_rows(rows: Tensor) -> Tensor:
@@ -233,31 +131,10 @@ def distances_by_product(
 
 
 def sample(n: int, at_most: int, rng: Generator, share: np.ndarray | None = None) -> np.ndarray:
-    """Draw positions without replacement where there are too many.
+    """Draw `at_most` of `n` positions without replacement, where there are more: int64, ascending.
 
-    Parameters
-    ----------
-    n : int
-        Positions there are.
-    at_most : int
-        Positions wanted.
-    rng : numpy.random.Generator
-        Draws; untouched if n <= at_most.
-    share : numpy.ndarray, optional
-        float (n,), positive: how likely each is drawn next, relative to the others; by default all
-        are equally likely.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (min(n, at_most),), ascending.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> sample(3, 10, rng).tolist(), sample(10, 3, rng).shape
-    ([0, 1, 2], (3,))
+    `share` (n,), positive, is how likely each is drawn next, relative to the others; by default all
+    are equally likely. Where there are no more, nothing is drawn.
     """
     if n <= at_most:
         return np.arange(n)
@@ -273,34 +150,10 @@ def kmeans_plus_plus(
 ) -> np.ndarray:
     """Draw k points far from each other: the next with probability weight × squared distance.
 
-    Distance is to the nearest point drawn so far; the first is drawn by weight alone. Source:
-    Arthur & Vassilvitskii 2007, "k-means++: the advantages of careful seeding".
-
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-    k : int
-        Points to draw, 1 <= k <= N.
-    rng : numpy.random.Generator
-        Draws.
-    weights : Tensor, optional
-        float (N,), not negative; all 1 by default.
-    trials : int
-        Draws for each point, of which the one is kept that leaves least weight × squared distance.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (k,), distinct rows in the order drawn. Where fewer than k points differ, the rest is
-        drawn from the copies by weight.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]])
-    >>> 2 in kmeans_plus_plus(points, 2, np.random.default_rng(0))
-    True
+    Distance is to the nearest point drawn so far; the first is drawn by weight alone. Of each
+    `trials` draws the one is kept that leaves least weight × squared distance. Return rows (k,).
+    Where fewer than k points differ, the rest is drawn from the copies by weight. Source: Arthur &
+    Vassilvitskii 2007, "k-means++: the advantages of careful seeding".
     """
     weight = points.new_ones(len(points)) if weights is None else weights.to(points.dtype)
     return draw_apart(distances_to_rows(points), weight, k, rng, trials=trials)
@@ -314,34 +167,10 @@ def draw_apart(
     first: int | None = None,
     trials: int = 1,
 ) -> np.ndarray:
-    """Draw as :func:`kmeans_plus_plus` does, by distances instead of points.
+    """Draw rows (k,) as :func:`kmeans_plus_plus` does, by distances instead of points.
 
-    Parameters
-    ----------
-    distances_to : callable
-        ``rows -> float32 (R, N)``, squared distances from some of the points to all.
-    weight : Tensor
-        float32 (N,), not negative.
-    k : int
-        Points to draw, 1 <= k <= N.
-    rng : numpy.random.Generator
-        Draws.
-    first : int, optional
-        The first point; drawn by weight by default.
-    trials : int
-        Draws for each point but the first, the best is kept.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (k,), distinct rows in the order drawn.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> distances_to = distances_to_rows(torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]]))
-    >>> 2 in draw_apart(distances_to, torch.ones(3), 2, np.random.default_rng(0))
-    True
+    `distances_to` is a function that :func:`distances_to_rows` returns, `weight` float32 (N,). The
+    `first` point is drawn by weight by default, and never by `trials`.
     """
     distance = torch.ones_like(weight)
     free = torch.ones_like(weight, dtype=torch.bool)
@@ -374,33 +203,8 @@ def k_center(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take, k times, the point farthest from everything covered or taken (Gonzalez 1985).
 
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-    k : int
-        Points to take, 1 <= k <= N.
-    rng : numpy.random.Generator
-        Draws the first point when nothing is covered, and breaks ties.
-    covered : Tensor, optional
-        float32 (M, D), points that are covered already.
-
-    Returns
-    -------
-    indices : numpy.ndarray
-        int64 (k,), distinct rows.
-    distances : numpy.ndarray
-        float (k,), squared distance at which each was taken, never increasing; infinite for a first
-        point drawn at random.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.tensor([[1.0], [2.0], [9.0]])
-    >>> rng = np.random.default_rng(0)
-    >>> indices, distances = k_center(points, 2, rng, covered=torch.zeros(1, 1))
-    >>> indices.tolist(), distances.tolist()
-    ([2, 1], [81.0, 4.0])
+    Return rows (k,), and the squared distance at which each was taken, float (k,), never
+    increasing, infinite for a first point drawn at random. Ties are broken at random, too.
     """
     distances_to = distances_to_rows(points)
     if covered is None or len(covered) == 0:
@@ -425,33 +229,9 @@ def k_means(
     """Cluster points around k centers of least squared distance (Lloyd 1982).
 
     scikit-learn's KMeans from one seeding. More than 100,000 points are clustered by a random
-    sample of as many.
-
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-    k : int
-        Clusters, 1 <= k <= min(N, 100,000).
-    rng : numpy.random.Generator
-        Draws the seeds.
-    weights : Tensor, optional
-        float (N,), positive; all 1 by default.
-
-    Returns
-    -------
-    labels : numpy.ndarray
-        int64 (N,), 0 to k - 1; where fewer than k points differ, some are missing.
-    distances : numpy.ndarray
-        float32 (N,), Euclidean, to the center of the own cluster.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.tensor([[0.0], [1.0], [9.0]])
-    >>> labels, distances = k_means(points, 2, np.random.default_rng(0))
-    >>> bool(labels[0] == labels[1] != labels[2]), distances.tolist()
-    (True, [0.5, 0.5, 0.0])
+    sample of as many, and k is at most that. Return labels, int64 (N,), 0 to k - 1, some of which
+    are missing where fewer than k points differ; and distances to the center of the own cluster,
+    float32 (N,).
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -468,9 +248,8 @@ def k_means(
     with warnings.catch_warnings():
         # Copies among the points leave clusters empty, which callers expect.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(
-            fitted.cpu().numpy(), sample_weight=None if weight is None else weight.cpu().numpy()
-        )
+        counts = None if weight is None else weight.cpu().numpy()
+        model.fit(fitted.cpu().numpy(), sample_weight=counts)
     centers = torch.as_tensor(model.cluster_centers_, dtype=points.dtype, device=points.device)
     if len(few) == len(points):
         labels = torch.as_tensor(model.labels_, dtype=torch.int64, device=points.device)
@@ -484,30 +263,9 @@ def k_means(
 def k_means_representatives(
     points: Tensor, k: int, rng: Generator, weights: Tensor | None = None
 ) -> np.ndarray:
-    """Take the point nearest to each of k k-means centers.
+    """Take the point nearest to each of k k-means centers: rows (k,) in random order.
 
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D).
-    k : int
-        Points to take, 1 <= k <= N.
-    rng : numpy.random.Generator
-        Draws the seeds, the order, and points for the clusters that copies leave empty.
-    weights : Tensor, optional
-        float (N,), positive, as :func:`k_means` takes them.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (k,), distinct rows in random order.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.tensor([[0.0], [1.0], [2.0], [9.0]])
-    >>> sorted(k_means_representatives(points, 2, np.random.default_rng(0)).tolist())
-    [1, 3]
+    For clusters that copies leave empty, points are drawn at random.
     """
     labels, distances = k_means(points, k, rng, weights)
     order = np.lexsort((distances, labels))
@@ -531,31 +289,8 @@ def typical_points(
     typical in turn. Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite
     strategies suit high and low budgets".
 
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D); of more than 100,000, a random sample of as many is considered.
-    k : int
-        Points to take, 1 <= k <= min(N, 100,000).
-    rng : numpy.random.Generator
-        Draws the clusters' seeds.
-    covered : Tensor, optional
-        float32 (M, D), points that are covered already.
-
-    Returns
-    -------
-    indices : numpy.ndarray
-        int64 (k,), distinct rows.
-    typicality : numpy.ndarray
-        float64 (k,), inverse distances, positive.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
-    >>> indices, typicality = typical_points(points, 3, np.random.default_rng(0))
-    >>> indices.shape, bool((typicality > 0).all())
-    ((3,), True)
+    Return rows (k,) and their typicality, float64 (k,), positive. Of more than 100,000 points, a
+    random sample of as many is considered.
     """
     few = sample(len(points), max(SAMPLE, k), rng)
     points = points if len(few) == len(points) else points[few]
@@ -604,43 +339,16 @@ def max_herding(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take, k times, the point that adds most to the coverage of all points.
 
-    A point is covered by the greatest of its kernels exp(-gamma × squared distance) to what is
+    A point is covered by the greatest of its kernels exp(-`gamma` × squared distance) to what is
     covered or taken; coverage is the weighted mean over all, for which at most 10,000 of them
     stand, drawn by weight. Greedy, so within 1 - 1/e of the best there is. Sources: Bae, Noh &
     Sutherland 2024, "Generalized coverage for more robust low-budget active learning"; with
-    weights, Bae, Oliveira & Sutherland 2025, "Uncertainty herding: one active learning method for
-    all label budgets".
+    `weights`, positive, Bae, Oliveira & Sutherland 2025, "Uncertainty herding: one active learning
+    method for all label budgets".
 
-    Parameters
-    ----------
-    points : Tensor
-        float32 (N, D); of more than 100,000, a random sample of as many may be taken.
-    k : int
-        Points to take, 1 <= k <= min(N, 100,000).
-    rng : numpy.random.Generator
-        Draws the samples, where there are any; nothing else is random.
-    gamma : float
-        Of the kernel, positive.
-    covered : Tensor, optional
-        float32 (M, D), points that are covered already.
-    weights : numpy.ndarray, optional
-        float (N,), positive: how much each point wants to be covered. Of more than 12,000 points,
-        as many are drawn by weight, and only those may be taken. By default all count alike.
-
-    Returns
-    -------
-    indices : numpy.ndarray
-        int64 (k,), distinct rows.
-    gains : numpy.ndarray
-        float64 (k,), what each added to the coverage, in [0, 1], never increasing.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [9.0]])
-    >>> indices, gains = max_herding(points, 2, np.random.default_rng(0), gamma=1.0)
-    >>> indices.tolist(), bool(gains[0] > gains[1])
-    ([1, 3], True)
+    Return rows (k,) and what each added to the coverage, float64 (k,), in [0, 1], never increasing.
+    Of more than 100,000 points only a random sample of as many may be taken; with weights, of more
+    than 12,000 as many, drawn by weight. Nothing else is random.
     """
     n = len(points)
     share = None if weights is None else weights / weights.sum()

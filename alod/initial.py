@@ -1,4 +1,14 @@
-"""The first set, chosen before any label exists, and how well it stands for the pool."""
+"""The first set, chosen before any label exists, and how well it stands for the pool.
+
+A method, one of ``METHODS``, chooses `n` of the pool's `points`, float32 (N, D), and returns their
+positions, int64 (n,), distinct; `rng`, a numpy.random.Generator, is all that is random. `images`
+are the pool: images (N, C, H, W), which :func:`alod.encoders.features` describes, or features (N,
+D) that you computed.
+
+>>> points = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
+>>> sorted(select(points, 2, "kmeans").tolist())
+[1, 4]
+"""
 
 from collections.abc import Callable
 
@@ -16,62 +26,37 @@ from alod.training import Images, as_tensor
 # Kernel means over more points than this differ by less than the spread of random sets.
 REFERENCE = 10_000
 
+Kernel = Callable[[Tensor, Tensor], Tensor]
+
 
 def _as_features(images: Images) -> Tensor:
     return as_tensor(images).float().cpu() if images.ndim == 2 else features(images)
 
 
 def random(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose n at random: unbiased, and the measure of all others.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> random(points, 2, np.random.default_rng(0)).shape
-    (2,)
-    """
+    """Choose (n,) at random: unbiased, and the measure of all others."""
     return rng.choice(len(points), n, replace=False)
 
 
 def kmeans(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose the image nearest to each of n k-means centers.
+    """Choose the image nearest to each of (n,) k-means centers.
 
     k-means spreads the centers by density, so every kind of image is there and typical ones stand
     for it. Source: Arthur & Vassilvitskii 2007 for the seeding, Lloyd 1982 for the rest.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> chosen = kmeans(points, 2, np.random.default_rng(0))
-    >>> sorted(points[chosen].flatten().round().tolist())
-    [0.0, 5.0]
     """
     return geometry.k_means_representatives(points, n, rng)
 
 
 def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose greedily so that the mean of the chosen set's kernel matches the pool's.
+    """Choose (n,) greedily so that the mean of the chosen set's kernel matches the pool's.
 
     Each step takes the image that lowers the maximum mean discrepancy most. Source: Chen, Welling &
     Smola 2010, "Super-samples from kernel herding". Gaussian kernel, median heuristic; the pool's
     mean is taken over at most 10,000 of its images. Nothing is random but that sample.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> chosen = herding(points, 2, np.random.default_rng(0))
-    >>> sorted(points[chosen].flatten().round().tolist())
-    [0.0, 5.0]
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    gamma = 1 / (2 * _median_square(reference))
-    pool_mean = _kernel_mean(points, reference, gamma)
+    gamma = _gamma(reference)
+    pool_mean = _mean_over(points, reference, _gaussian(gamma))
     distances_to = geometry.distances_to_rows(points)
     chosen_sum = torch.zeros(len(points))
     chosen = np.empty(n, dtype=np.int64)
@@ -84,57 +69,30 @@ def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
 
 
 def maxherding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose greedily so that the chosen set's kernels cover the pool.
+    """Choose (n,) greedily so that the chosen set's kernels cover the pool.
 
     Source: Bae, Noh & Sutherland 2024, "Generalized coverage for more robust low-budget active
     learning". Gaussian kernel, median heuristic; see :func:`alod.geometry.max_herding`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> chosen = maxherding(points, 2, np.random.default_rng(0))
-    >>> sorted(points[chosen].flatten().round().tolist())
-    [0.0, 5.0]
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    return geometry.max_herding(points, n, rng, 1 / (2 * _median_square(reference)))[0]
+    return geometry.max_herding(points, n, rng, _gamma(reference))[0]
 
 
 def typiclust(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose the most typical image of each of n clusters.
+    """Choose the most typical image of each of (n,) clusters.
 
     Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite strategies suit
     high and low budgets"; see :func:`alod.geometry.typical_points`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> chosen = typiclust(points, 2, np.random.default_rng(0))
-    >>> sorted(points[chosen].flatten().round().tolist())
-    [0.0, 5.0]
     """
     return geometry.typical_points(points, n, rng)[0]
 
 
 def kcenter(points: Tensor, n: int, rng: Generator) -> np.ndarray:
-    """Choose the image farthest from all chosen so far: the cautionary tale.
+    """Choose (n,) times the image farthest from all chosen so far: the cautionary tale.
 
     It leaves no image far from the chosen ones, and so it chooses what is rare, not what is there.
     Source: Gonzalez 1985; Sener & Savarese 2018, "Active learning for convolutional neural
     networks: a core-set approach".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> chosen = kcenter(points, 2, np.random.default_rng(0))
-    >>> sorted(points[chosen].flatten().round().tolist())
-    [0.0, 5.0]
     """
     return geometry.k_center(points, n, rng)[0]
 
@@ -152,36 +110,9 @@ METHODS: dict[str, Callable[[Tensor, int, Generator], np.ndarray]] = {
 def select(
     images: Images, n: int, method: str = "kmeans", rng: Generator | None = None
 ) -> np.ndarray:
-    """Choose the first images to label, before any label exists.
+    """Choose the first images (n,) to label, by a `method`, before any label exists.
 
-    Parameters
-    ----------
-    images : Tensor or numpy array
-        The pool: images (N, C, H, W), which :func:`features` describes, or features (N, D) that you
-        computed.
-    n : int
-        Images to choose, 1 <= n <= N.
-    method : {"random", "kmeans", "herding", "maxherding", "typiclust", "kcenter"}
-        How.
-    rng : numpy.random.Generator, optional
-        Seeded with 0 by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (n,), distinct positions in the pool.
-
-    Raises
-    ------
-    AlodError
-        If there is no such method or `n` is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> two_groups = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
-    >>> sorted(select(two_groups, 2, "kmeans").tolist())
-    [1, 4]
+    `rng` is seeded with 0 by default.
     """
     check_name("initial method", method, METHODS)
     n = check_count("n_initial", n, 1, len(images), "the size of the pool")
@@ -197,16 +128,8 @@ def distribution_match(
 ) -> dict[str, float]:
     """Measure how well a chosen set stands for its pool, against random sets of the same size.
 
-    Parameters
-    ----------
-    images : Tensor or numpy array
-        The pool, as :func:`select` takes it.
-    indices : numpy.ndarray
-        int (n,), positions of the chosen set, n at least 2.
-    n_random : int
-        Random sets to compare with.
-    seed : int
-        Draws the random sets, and the at most 10,000 images that stand for a larger pool.
+    The set is given by `indices` (n,), n at least 2, positions in the pool. `seed` draws `n_random`
+    sets, and the at most 10,000 images that stand for a larger pool.
 
     Returns
     -------
@@ -217,20 +140,6 @@ def distribution_match(
         ``mmd2_percentile`` and ``energy_percentile``: percent of random sets that are closer to the
         pool than this one, 0 (better than all) to 100. ``coverage_mean`` and ``coverage_95``: mean
         and 95th percentile over the pool of the distance to the nearest chosen image.
-
-    Raises
-    ------
-    AlodError
-        If the set has fewer than 2 images or positions out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> match = distribution_match(points, np.array([1, 4]))
-    >>> round(match["coverage_mean"], 2)
-    0.07
     """
     points = _as_features(images)
     indices = np.asarray(indices)
@@ -239,12 +148,11 @@ def distribution_match(
         raise AlodError(f"indices from {indices.min()} to {indices.max()}: pool has {len(points)}")
     rng = np.random.default_rng(seed)
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    gamma = 1 / (2 * _median_square(reference))
     # Draws from the whole pool, and the chosen set first.
     draws = [rng.choice(len(points), len(indices), replace=False) for _ in range(n_random)]
     sets = [indices, *draws]
 
-    def discrepancies(kernel: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+    def discrepancies(kernel: Kernel) -> np.ndarray:
         used = np.unique(np.concatenate(sets))
         to_pool = torch.zeros(len(points))
         to_pool[used] = _mean_over(points[used], reference, kernel)
@@ -254,7 +162,7 @@ def distribution_match(
         ]
         return torch.stack(values).clamp(min=0).numpy()
 
-    mmd2 = discrepancies(lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b)))
+    mmd2 = discrepancies(_gaussian(_gamma(reference)))
     energy = discrepancies(lambda a, b: -geometry.squared_distances(a, b).sqrt())
     coverage = geometry.nearest(reference, points[indices])[0][:, 0].numpy()
     return {
@@ -270,24 +178,8 @@ def distribution_match(
 def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, float]:
     """Measure how evenly a chosen set covers the classes; uses labels, so for evaluation only.
 
-    Parameters
-    ----------
-    targets : Tensor or numpy array
-        int (n,), classes of the chosen images.
-    n_classes : int
-        Classes there are.
-
-    Returns
-    -------
-    dict
-        ``class_entropy`` in bits, at most log2(n_classes); ``missing_classes``, how many of the
-        classes the set lacks.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> class_balance(np.array([0, 0, 1, 1]), n_classes=3)
-    {'class_entropy': 1.0, 'missing_classes': 1.0}
+    Of `targets` (n,), 0 to `n_classes` - 1, return ``class_entropy`` in bits, at most
+    log2(n_classes), and ``missing_classes``, how many of the classes the set lacks.
     """
     counts = np.bincount(np.asarray(targets), minlength=n_classes)
     return {
@@ -296,24 +188,23 @@ def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, flo
     }
 
 
-def _median_square(points: Tensor) -> float:
-    """Return the median squared distance among at most 1,000 points (the median heuristic)."""
+def _gamma(points: Tensor) -> float:
+    """Return the Gaussian kernel's gamma by the median heuristic.
+
+    From the median squared distance among at most 1,000 points.
+    """
     few = points[:: max(1, len(points) // 1000)]
     square = geometry.squared_distances(few, few)
     above = square[torch.triu_indices(len(few), len(few), offset=1).unbind()]
-    return max(float(above.median()), 1e-12) if len(above) else 1.0
+    return 1 / (2 * max(float(above.median()), 1e-12)) if len(above) else 0.5
 
 
-def _mean_over(
-    points: Tensor, reference: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
+def _mean_over(points: Tensor, reference: Tensor, kernel: Kernel) -> Tensor:
     """Return, for each point, the mean kernel to the reference, in blocks of bounded memory."""
     rows = max(1, geometry.BLOCK // len(reference))
     blocks = [kernel(points[i : i + rows], reference).mean(1) for i in range(0, len(points), rows)]
     return torch.cat(blocks)
 
 
-def _kernel_mean(points: Tensor, reference: Tensor, gamma: float) -> Tensor:
-    return _mean_over(
-        points, reference, lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b))
-    )
+def _gaussian(gamma: float) -> Kernel:
+    return lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b))

@@ -1,10 +1,15 @@
 """Classifiers: an image in, its embedding and its logits out.
 
-Every model takes float32 images (N, C, H, W) in [0, 1], normalizes them itself and returns
-``(embedding, logits)``. Any :class:`torch.nn.Module` with that contract can take their place.
+Every `model` takes `images`, float32 (N, C, H, W) in [0, 1], H and W at least 16, normalizes them
+itself and returns ``(embedding, logits)``, (N, D) and (N, n_classes). It is made for `n_classes`
+logits, at least 2, and `in_channels`, C, which is 1 for grey and 3 for color. Any
+:class:`torch.nn.Module` with that contract can take its place.
+
+>>> embedding, logits = build("lenet5", n_classes=10)(torch.zeros(2, 1, 28, 28))
+>>> embedding.shape, logits.shape
+(torch.Size([2, 84]), torch.Size([2, 10]))
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -22,12 +27,6 @@ class Normalize(nn.Module):
 
     One mean and one standard deviation for all channels, those of MNIST (0.1307, 0.3081), as the
     original work uses for every data set.
-
-    Examples
-    --------
-    >>> import torch
-    >>> Normalize()(torch.full((1, 1, 2, 2), 0.5)).shape
-    torch.Size([1, 1, 2, 2])
     """
 
     mean: Tensor
@@ -43,66 +42,46 @@ class Normalize(nn.Module):
         return (images - self.mean) / self.std
 
 
-def average_to(maps: Tensor, side: int) -> Tensor:
-    """Average maps (N, C, H, W) to (N, C, side, side); those of that size already stay as they are.
-
-    Examples
-    --------
-    >>> import torch
-    >>> average_to(torch.zeros(1, 16, 9, 9), 5).shape
-    torch.Size([1, 16, 5, 5])
-    """
-    if maps.shape[-2:] == (side, side):
-        return maps
-    if maps.device.type != "mps":
-        return functional.adaptive_avg_pool2d(maps, side)
-    # Apple's GPUs average only where the sizes divide. What becomes of each row and each column
-    # alone makes the same a matrix product.
-    rows, columns = (
-        functional.adaptive_avg_pool1d(torch.eye(n), side).to(maps) for n in maps.shape[-2:]
-    )
-    return rows.T @ maps @ columns
-
-
 class AverageTo(nn.Module):
-    """Let images of other sizes than 28×28 in; see :func:`average_to`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> AverageTo(5)(torch.zeros(1, 16, 9, 9)).shape
-    torch.Size([1, 16, 5, 5])
-    """
+    """Let images of other sizes than 28×28 in."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
         self.side = side
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (N, C, side, side)."""
-        return average_to(maps, self.side)
+        """Return `maps` (N, C, H, W) averaged to (N, C, side, side)."""
+        if maps.shape[-2:] == (self.side, self.side):
+            return maps
+        if maps.device.type != "mps":
+            return functional.adaptive_avg_pool2d(maps, self.side)
+        # Apple's GPUs average only where the sizes divide. What becomes of each row and each column
+        # alone makes the same a matrix product.
+        rows, columns = (
+            functional.adaptive_avg_pool1d(torch.eye(n), self.side).to(maps)
+            for n in maps.shape[-2:]
+        )
+        return rows.T @ maps @ columns
 
 
-class CNN(nn.Module):
+class _Classifier(nn.Module):
+    """Features that end in the embedding, and a head that goes on to the logits."""
+
+    features: nn.Module
+    head: nn.Module
+
+    def forward(self, images: Tensor) -> Output:
+        """Return embedding (N, D) and logits (N, n_classes)."""
+        embedding = self.features(images)
+        return embedding, self.head(embedding)
+
+
+class CNN(_Classifier):
     """Two convolutions with batch norm, three linear layers; 230,896 parameters at 28×28×1.
 
     The embedding is the 50-dimensional layer before its ReLU. Architecture: AyaMigdadi 2023,
     "Active-learning-using-outlier-detection", without the third convolution, which is defined there
     and never used.
-
-    Parameters
-    ----------
-    n_classes : int
-        Logits returned.
-    in_channels : int
-        1 for grey, 3 for color images.
-
-    Examples
-    --------
-    >>> import torch
-    >>> embedding, logits = CNN(n_classes=10)(torch.zeros(2, 1, 28, 28))
-    >>> embedding.shape, logits.shape
-    (torch.Size([2, 50]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -125,31 +104,12 @@ class CNN(nn.Module):
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.25), nn.Linear(50, n_classes))
 
-    def forward(self, images: Tensor) -> Output:
-        """Return the embedding (N, 50) and the logits (N, n_classes) of images (N, C, H, W)."""
-        embedding = self.features(images)
-        return embedding, self.head(embedding)
 
-
-class LeNet5(nn.Module):
+class LeNet5(_Classifier):
     """LeCun's network with tanh and max-pooling; 61,706 parameters at 28×28×1.
 
     The embedding is the 84-dimensional layer after its tanh. Source: LeCun et al. 1998,
     "Gradient-based learning applied to document recognition".
-
-    Parameters
-    ----------
-    n_classes : int
-        Logits returned.
-    in_channels : int
-        1 for grey, 3 for color images.
-
-    Examples
-    --------
-    >>> import torch
-    >>> embedding, logits = LeNet5(n_classes=10)(torch.zeros(2, 1, 28, 28))
-    >>> embedding.shape, logits.shape
-    (torch.Size([2, 84]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -171,11 +131,6 @@ class LeNet5(nn.Module):
             nn.Tanh(),
         )
         self.head = nn.Sequential(nn.Dropout(0.25), nn.Linear(84, n_classes))
-
-    def forward(self, images: Tensor) -> Output:
-        """Return the embedding (N, 84) and the logits (N, n_classes) of images (N, C, H, W)."""
-        embedding = self.features(images)
-        return embedding, self.head(embedding)
 
 
 class _SmallConv(nn.Conv2d):
@@ -210,26 +165,12 @@ def _small_convolution(images: Tensor, weight: Tensor, stride: int) -> Tensor:
     return torch.stack(pixels, 1).unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
 
 
-class ResNet18(nn.Module):
+class ResNet18(_Classifier):
     """torchvision's ResNet18 with a stem for `in_channels`; 11,175,370 parameters for grey images.
 
     The embedding is the 512-dimensional pooled layer. The stem is the original 7×7 convolution of
     stride 2 and the max-pool, so a 28×28 image reaches the residual blocks at 7×7. Source: He et
     al. 2016, "Deep residual learning for image recognition".
-
-    Parameters
-    ----------
-    n_classes : int
-        Logits returned.
-    in_channels : int
-        1 for grey, 3 for color images.
-
-    Examples
-    --------
-    >>> import torch
-    >>> embedding, logits = ResNet18(n_classes=10)(torch.zeros(2, 1, 28, 28))
-    >>> embedding.shape, logits.shape
-    (torch.Size([2, 512]), torch.Size([2, 10]))
     """
 
     def __init__(self, n_classes: int = 10, in_channels: int = 1) -> None:
@@ -247,41 +188,17 @@ class ResNet18(nn.Module):
             block.conv1.__class__ = block.conv2.__class__ = _SmallConv
         self.features = nn.Sequential(Normalize(), body)
 
-    def forward(self, images: Tensor) -> Output:
-        """Return the embedding (N, 512) and the logits (N, n_classes) of images (N, C, H, W)."""
-        embedding = self.features(images)
-        return embedding, self.head(embedding)
-
 
 class FromTorchvision(nn.Module):
     """One of torchvision's classifiers, with the user's weights, a new head and its embedding.
 
-    The last linear layer is replaced; what went into it is the embedding. Images are shifted and
-    scaled as ImageNet's, grey ones repeated in three channels.
+    The last linear layer of `network`, which is changed in place, is replaced; what went into it is
+    the embedding. Images are shifted and scaled as ImageNet's, grey ones repeated in three
+    channels, and brought to `image_size` pixels a side, for networks that need a certain size or
+    were trained at one (224 for most).
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        For instance ``torchvision.models.mobilenet_v3_small(weights="DEFAULT")``; changed in place.
-    n_classes : int
-        Logits returned, at least 2.
-    image_size : int, optional
-        Height and width to which images are brought, for networks that need a certain size, or
-        were trained at one (224 for most).
-
-    Raises
-    ------
-    AlodError
-        If the network has no linear layer at its end (SqueezeNet), or answers with more than one
-        tensor in training (Inception, GoogLeNet: build them with ``aux_logits=False``).
-
-    Examples
-    --------
-    >>> import torch, torchvision
-    >>> model = FromTorchvision(torchvision.models.resnet18(), n_classes=4)
-    >>> embedding, logits = model.eval()(torch.zeros(2, 1, 32, 32))
-    >>> tuple(embedding.shape), tuple(logits.shape)
-    ((2, 512), (2, 4))
+    Refused are networks without a linear layer at the end (SqueezeNet), and those that answer with
+    more than one tensor in training (Inception, GoogLeNet: build them with ``aux_logits=False``).
     """
 
     mean: Tensor
@@ -291,11 +208,8 @@ class FromTorchvision(nn.Module):
         super().__init__()
         check_count("n_classes", n_classes, 2)
         kind = type(network).__name__
-        layers = [
-            (name, module)
-            for name, module in network.named_modules()
-            if isinstance(module, nn.Linear | nn.Conv2d)
-        ]
+        kinds = (nn.Linear, nn.Conv2d)
+        layers = [named for named in network.named_modules() if isinstance(named[1], kinds)]
         name, last = layers[-1] if layers else ("", network)
         if not isinstance(last, nn.Linear):
             raise AlodError(
@@ -312,7 +226,7 @@ class FromTorchvision(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
 
     def forward(self, images: Tensor) -> Output:
-        """Return the embedding (N, D) and the logits (N, n_classes) of images (N, C, H, W)."""
+        """Return embedding (N, D) and logits (N, n_classes)."""
         images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
         if self.image_size is not None:
             size = (self.image_size, self.image_size)
@@ -321,43 +235,14 @@ class FromTorchvision(nn.Module):
         return embedding, self.head(embedding)
 
 
-MODELS: dict[str, Callable[[int, int], nn.Module]] = {
-    "cnn": CNN,
-    "lenet5": LeNet5,
-    "resnet18": ResNet18,
-}
+MODELS = {"cnn": CNN, "lenet5": LeNet5, "resnet18": ResNet18}
 
 
 def build(name: str, n_classes: int = 10, in_channels: int = 1) -> nn.Module:
-    """Build a classifier by name.
+    """Build a classifier by `name`, a key of `MODELS`.
 
-    Parameters
-    ----------
-    name : {"cnn", "lenet5", "resnet18"}
-        Which one.
-    n_classes : int
-        Logits returned, at least 2.
-    in_channels : int
-        Channels of the images, at least 1.
-
-    Returns
-    -------
-    torch.nn.Module
-        Takes float32 (N, in_channels, H, W) in [0, 1], H and W at least 16; returns
-        ``(embedding (N, D), logits (N, n_classes))``. Its weights are drawn from torch's global
-        generator; :func:`alod.training.build_seeded` draws them from a seed.
-
-    Raises
-    ------
-    AlodError
-        If there is no such model or a count is out of range.
-
-    Examples
-    --------
-    >>> import torch
-    >>> embedding, logits = build("lenet5")(torch.zeros(2, 1, 28, 28))
-    >>> tuple(embedding.shape), tuple(logits.shape)
-    ((2, 84), (2, 10))
+    Its weights are drawn from torch's global generator; :func:`alod.training.build_seeded` draws
+    them from a seed.
     """
     check_name("model", name, MODELS)
     check_count("n_classes", n_classes, 2)
@@ -371,18 +256,7 @@ _IN_ORDER = ("Sequential", "Conv2dNormActivation", "BasicBlock", "Bottleneck", "
 
 
 def can_fold(model: nn.Module) -> bool:
-    """Tell whether it is known how a model runs its norms: one of ours, nothing shared or hooked.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Any.
-
-    Examples
-    --------
-    >>> can_fold(CNN()), can_fold(nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8)))
-    (True, False)
-    """
+    """Tell whether it is known how a `model` runs its norms: ours, nothing shared or hooked."""
     modules = [module for _, module in model.named_modules(remove_duplicate=False)]
     return (
         type(model).__module__ == __name__
@@ -396,20 +270,7 @@ def can_fold(model: nn.Module) -> bool:
 def fold_norms(model: nn.Module) -> nn.Module:
     """Fold each batch norm that follows a convolution into it; changes the model in place.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        In evaluation mode, one of which :func:`can_fold` is true.
-
-    Returns
-    -------
-    torch.nn.Module
-        The same, with as many norms fewer.
-
-    Examples
-    --------
-    >>> any(isinstance(module, nn.BatchNorm2d) for module in fold_norms(CNN().eval()).modules())
-    False
+    It is in evaluation mode, and :func:`can_fold` is true of it.
     """
     for module in list(model.modules()):
         if type(module).__name__ not in _IN_ORDER:
@@ -427,25 +288,9 @@ def fold_norms(model: nn.Module) -> nn.Module:
 def check_contract(model: nn.Module, images: Tensor, n_classes: int) -> None:
     """Refuse a model that does not return (embedding, logits), or has nothing to train.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        The user's model, in evaluation mode; lazy layers take their shape and weights here.
-    images : Tensor
-        Two images, float32 (2, C, H, W), on the model's device.
-    n_classes : int
-        Columns that the logits must have.
-
-    Raises
-    ------
-    AlodError
-        If the model cannot take the images, its output is no pair of 2-d tensors with a row for
-        each and `n_classes` logits, or no parameter is trained, in 32 bits or more.
-
-    Examples
-    --------
-    >>> import torch
-    >>> check_contract(LeNet5(n_classes=10), torch.zeros(2, 1, 28, 28), n_classes=10)
+    It must take `images`, two in evaluation mode on its device, answer with a pair of 2-d tensors,
+    a row for each and `n_classes` logits, and train something, in 32 bits or more. Lazy layers take
+    their shape and weights here.
     """
     kind = type(model).__name__
     for some in (images, images[:1]):  # Another number of them shows what was kept from before.

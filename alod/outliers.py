@@ -1,6 +1,15 @@
 """Outliers and inliers: detectors, one for each class, the contrast between them, the core set.
 
-Everywhere a higher score means more outlying, as in PyOD.
+A `detector` is a name of ``DETECTORS`` or an unfitted object of the kind of :class:`Detector`, such
+as PyOD's, which is copied; `seed` seeds those that draw at random. Points, embeddings among them,
+are float (N, D) on one device: L of them labeled, by `targets` (L,), or a `reference` (L, D), U of
+them the `pool` (U, D). Everywhere a higher score means more outlying, as in PyOD; scores of the
+pool are finite, float64 (U,).
+
+>>> labeled, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([3, 5])
+>>> scores, nearest = class_contrast(labeled, targets, torch.tensor([[2.0, 2.0], [0.1, 9.0]]))
+>>> scores.round(2).tolist(), nearest.tolist()
+([1.0, 0.01], [3, 5])
 """
 
 import copy
@@ -25,73 +34,35 @@ MIN_FIT = 8
 
 
 class Detector(Protocol):
-    """What PyOD's detectors and ours have in common.
-
-    Examples
-    --------
-    >>> detector: Detector = KNN()
-    >>> hasattr(detector, "fit") and hasattr(detector, "decision_function")
-    True
-    """
+    """What PyOD's detectors and ours have in common: they learn from points, and score others."""
 
     def fit(self, X: Any) -> Any:
-        """Learn what is usual from points (N, D)."""
+        """Learn what is usual from points `X` (N, D)."""
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the outlier score (M,) of points (M, D); higher is more outlying."""
+        """Return the outlier score (M,) of points `X` (M, D); higher is more outlying."""
 
 
 class KNN:
     """Distance to the k-th nearest fitted point, exactly, through matrix products on the device.
 
     Gives the scores of ``pyod.models.knn.KNN(method="largest")`` and does not slow down as the
-    dimension grows. Source: Ramaswamy, Rastogi & Shim 2000, "Efficient algorithms for mining
-    outliers from large data sets".
-
-    Parameters
-    ----------
-    n_neighbors : int
-        k, at least 1. Fewer fitted points than k count as k.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> detector = KNN(n_neighbors=1).fit(np.array([[0.0, 0.0], [3.0, 0.0]]))
-    >>> detector.decision_function(np.array([[0.0, 4.0]])).tolist()
-    [4.0]
+    dimension grows. k is `n_neighbors`, at least 1; fewer fitted points than k count as k. Source:
+    Ramaswamy, Rastogi & Shim 2000, "Efficient algorithms for mining outliers from large data sets".
     """
 
     def __init__(self, n_neighbors: int = 1) -> None:
         self.n_neighbors = check_count("n_neighbors", n_neighbors, 1)
 
     def fit(self, X: Tensor | np.ndarray) -> "KNN":
-        """Remember the points.
-
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (N, D), N at least 1.
-
-        Returns
-        -------
-        KNN
-            Itself.
-        """
+        """Remember the points `X` (N, D), N at least 1."""
         self.points = torch.as_tensor(X).float()
         return self
 
     def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return the distance of each point to its k-th nearest fitted point.
+        """Return the distance (M,) of each of `X` (M, D) to its k-th nearest fitted point.
 
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (M, D), on the device of the fitted points.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64 (M,), Euclidean, not negative. A fitted point counts as its own neighbor.
+        A fitted point counts as its own neighbor.
         """
         k = min(self.n_neighbors, len(self.points))
         distances, _ = geometry.nearest(torch.as_tensor(X).float(), self.points, k)
@@ -106,29 +77,10 @@ class Mahalanobis:
     Source: Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples
     and adversarial attacks". Not robust, unlike MCD, and hundreds of times as fast: outliers among
     the fitted points widen it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> spread = np.random.default_rng(0).normal(size=(200, 2)) * [1, 10]
-    >>> along, across = Mahalanobis().fit(spread).decision_function(np.array([[0, 8.0], [8.0, 0]]))
-    >>> bool(along < across)
-    True
     """
 
     def fit(self, X: Tensor | np.ndarray) -> "Mahalanobis":
-        """Measure mean and covariance.
-
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (N, D), N at least 2.
-
-        Returns
-        -------
-        Mahalanobis
-            Itself.
-        """
+        """Measure mean and covariance of `X` (N, D), N at least 2."""
         from sklearn.covariance import oas
 
         points = torch.as_tensor(X).double()
@@ -140,18 +92,7 @@ class Mahalanobis:
         return self
 
     def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return the Mahalanobis distance of each point.
-
-        Parameters
-        ----------
-        X : Tensor or numpy.ndarray
-            float (M, D), on the device of the fitted points.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64 (M,), not negative.
-        """
+        """Return the Mahalanobis distance (M,) of each of `X` (M, D)."""
         whiten = self.whiten.float()
         white = torch.as_tensor(X).float() @ whiten - self.mean.float() @ whiten
         return torch.linalg.vector_norm(white, dim=1).double().cpu().numpy()
@@ -163,91 +104,39 @@ OURS: dict[str, type[KNN | Mahalanobis]] = {"knn": KNN, "mahalanobis": Mahalanob
 FIT_AT_MOST = 10_000
 # The neural ones would print a bar of their progress.
 QUIET = {"autoencoder": {"verbose": 0}, "deepsvdd": {"verbose": 0}}
-# name -> PyOD's module and class.
-PYOD = {
-    "abod": ("abod", "ABOD"),
-    "autoencoder": ("auto_encoder", "AutoEncoder"),
-    "cblof": ("cblof", "CBLOF"),
-    "copod": ("copod", "COPOD"),
-    "deepsvdd": ("deep_svdd", "DeepSVDD"),
-    "ecod": ("ecod", "ECOD"),
-    "gmm": ("gmm", "GMM"),
-    "hbos": ("hbos", "HBOS"),
-    "iforest": ("iforest", "IForest"),
-    "inne": ("inne", "INNE"),
-    "kde": ("kde", "KDE"),
-    "loda": ("loda", "LODA"),
-    "lof": ("lof", "LOF"),
-    "mcd": ("mcd", "MCD"),
-    "ocsvm": ("ocsvm", "OCSVM"),
-    "pca": ("pca", "PCA"),
-}
+# PyOD's modules and classes, each by its class's name in small letters.
+_PATHS = (
+    "abod.ABOD auto_encoder.AutoEncoder cblof.CBLOF copod.COPOD deep_svdd.DeepSVDD ecod.ECOD"
+    " gmm.GMM hbos.HBOS iforest.IForest inne.INNE kde.KDE loda.LODA lof.LOF mcd.MCD ocsvm.OCSVM"
+    " pca.PCA"
+)
+PYOD = {path.partition(".")[2].lower(): path for path in _PATHS.split()}
 DETECTORS = (*OURS, *PYOD)
 
 
 def make(name: str, **params: Any) -> Detector:
-    """Make a detector by name.
+    """Make a detector by name, with what it takes as `params`; other parameters are refused.
 
-    Parameters
-    ----------
-    name : str
-        ``knn`` and ``mahalanobis`` (on the device) or one of PyOD's: abod, autoencoder, cblof,
-        copod, deepsvdd, ecod, gmm, hbos, iforest, inne, kde, loda, lof, mcd, ocsvm, pca.
-    **params
-        Passed on to the detector.
-
-    Returns
-    -------
-    Detector
-        Unfitted; ``fit(X)`` takes float (N, D), ``decision_function(X)`` returns float (M,), higher
-        is more outlying.
-
-    Raises
-    ------
-    AlodError
-        If there is no such detector or it takes no such parameter.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> near_and_far = np.array([[0.1], [5.0]])
-    >>> make("knn").fit(np.zeros((3, 1))).decision_function(near_and_far).round(3).tolist()
-    [0.1, 5.0]
+    `name` is ``knn`` or ``mahalanobis`` (on the device) or one of PyOD's: abod, autoencoder, cblof,
+    copod, deepsvdd, ecod, gmm, hbos, iforest, inne, kde, loda, lof, mcd, ocsvm, pca.
     """
     check_name("detector", name, DETECTORS)
     if name in OURS:
         kind = OURS[name]
     else:
-        module, cls = PYOD[name]
-        kind = getattr(import_module(f"pyod.models.{module}"), cls)
+        module, _, kind_name = PYOD[name].partition(".")
+        kind = getattr(import_module(f"pyod.models.{module}"), kind_name)
     try:
         return kind(**QUIET.get(name, {}) | params)
     except TypeError as error:
-        taken = ", ".join(p for p in inspect.signature(kind).parameters)
+        taken = ", ".join(inspect.signature(kind).parameters)
         raise AlodError(f"detector {name!r}: {error}; it takes {taken}") from None
 
 
 def check_detector(detector: object) -> None:
     """Refuse what is neither a detector's name nor a detector.
 
-    Parameters
-    ----------
-    detector : str or object
-        As given by the user.
-
-    Raises
-    ------
-    AlodError
-        If it is an unknown name, an object without ``fit`` and ``decision_function``, or one of
-        scikit-learn's, where a higher score means less outlying.
-
-    Examples
-    --------
-    >>> check_detector("lof")
-    >>> check_detector("loof")
-    Traceback (most recent call last):
-        ...
-    alod.errors.AlodError: ...
+    Also those of scikit-learn, where a higher score means less outlying.
     """
     if isinstance(detector, str):
         check_name("detector", detector, DETECTORS)
@@ -266,39 +155,12 @@ def check_detector(detector: object) -> None:
 def outlier_scores(
     detector: str | Detector, reference: Tensor, pool: Tensor, seed: int = 0
 ) -> np.ndarray:
-    """Fit one detector on the reference and score the pool, in one call for all of it.
+    """Fit one detector on the reference and score the pool (U,), in one call for all of it.
 
     ECOD and COPOD rank points among those that are scored together, so the pool is never cut up. Of
     a reference of more than 10,000 points, all but exact kNN see a random sample of as many. Where
     a detector of PyOD's cannot be fitted or finds no finite score, as some on few points or on
-    copies, exact kNN takes its place, with a warning.
-
-    Parameters
-    ----------
-    detector : str or Detector
-        A name of :func:`make`, or an unfitted detector, which is copied.
-    reference, pool : Tensor
-        float32 (L, D) and (U, D) on one device.
-    seed : int
-        Seeds detectors that draw at random.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 (U,), finite, higher is more outlying.
-
-    Raises
-    ------
-    AlodError
-        If a detector that is not PyOD's returns anything but a finite number for each point.
-
-    Examples
-    --------
-    >>> import torch
-    >>> reference = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-    >>> near, far = outlier_scores("knn", reference, torch.tensor([[0.0, 0.1], [0.0, 5.0]]))
-    >>> bool(near < far)
-    True
+    copies, exact kNN takes its place, with a warning; from any other detector that is refused.
     """
     return _score_by_each(detector, [reference], pool, seed)[:, 0]
 
@@ -306,44 +168,12 @@ def outlier_scores(
 def class_scores(
     detector: str | Detector, reference: Tensor, targets: Tensor, pool: Tensor, seed: int = 0
 ) -> np.ndarray:
-    """Fit one detector per class and score the pool with each.
+    """Fit one detector per class and score the pool with each: (U, classes present).
 
-    Classes without a labeled image have no detector and no column. While the smallest class has
-    fewer than 8 labeled images, or where a detector fails as in :func:`outlier_scores`, exact kNN
-    takes the place of any other detector in every class, with a warning: scores of different
-    detectors cannot be compared.
-
-    Parameters
-    ----------
-    detector : str or Detector
-        As in :func:`outlier_scores`.
-    reference : Tensor
-        float32 (L, D), labeled embeddings.
-    targets : Tensor
-        int64 (L,), their classes.
-    pool : Tensor
-        float32 (U, D).
-    seed : int
-        Seeds detectors that draw at random.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 (U, classes present), in the order of the class numbers; finite, higher is more
-        outlying.
-
-    Raises
-    ------
-    AlodError
-        As in :func:`outlier_scores`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> pool = torch.tensor([[0.8, 0.6], [0.6, 0.8]])
-    >>> class_scores("knn", labeled, torch.tensor([0, 1]), pool).argmin(axis=1).tolist()
-    [0, 1]
+    In the order of the class numbers; classes without a labeled image have no detector and no
+    column. While the smallest class has fewer than 8 labeled images, or where a detector fails as
+    in :func:`outlier_scores`, exact kNN takes the place of any other detector in every class, with
+    a warning: scores of different detectors cannot be compared.
     """
     references = [reference[targets == c] for c in targets.unique()]
     return _score_by_each(detector, references, pool, seed, MIN_FIT)
@@ -397,31 +227,9 @@ def _scores(detector: str | Detector, reference: Tensor, pool: Tensor, seed: int
 
 
 def check_scores(scores: Any, n: int, who: str) -> np.ndarray:
-    """Refuse scores that are not one finite number for each of n images.
+    """Refuse `scores` that are not one finite number for each of `n` images; return float64 (n,).
 
-    Parameters
-    ----------
-    scores : object
-        What a detector or a strategy returned: an array, a tensor or a list, (n,) or (n, 1).
-    n : int
-        Images.
-    who : str
-        How the message begins: who returned it.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 (n,).
-
-    Raises
-    ------
-    AlodError
-        If they are not.
-
-    Examples
-    --------
-    >>> check_scores([[1], [3]], 2, "detector 'mine' returned")
-    array([1., 3.])
+    They are what a detector or a strategy returned, (n,) or (n, 1); the message begins with `who`.
     """
     if isinstance(scores, Tensor):
         scores = scores.detach().cpu().double()
@@ -441,30 +249,14 @@ def check_scores(scores: Any, n: int, who: str) -> np.ndarray:
 
 
 def contrast(scores_UC: np.ndarray, kind: Contrast = "ratio") -> np.ndarray:
-    """Compare how outlying a point is to its nearest class and to its second nearest.
+    """Compare how outlying points are to their nearest class and to their second nearest: (U,).
 
-    The ratio is the reciprocal of a trust score, if the nearest class is predicted (Jiang, Kim,
-    Guan & Gupta 2018, "To trust or not to trust a classifier").
-
-    Parameters
-    ----------
-    scores_UC : numpy.ndarray
-        float (U, C), outlier scores under each class's detector.
-    kind : {"ratio", "none"}
-        ``ratio``: nearest over second nearest, in [0, 1], 1 for a point that is equally strange to
-        its two best classes (scores that can be negative are first shifted so that the lowest of
-        all is 0). ``none``: the score under the nearest class.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 (U,), higher is more outlying. With a single class, its score.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> contrast(np.array([[1.0, 4.0], [3.0, 3.0]]), "ratio").tolist()
-    [0.25, 1.0]
+    `scores_UC` (U, C) are outlier scores under each class's detector. Of `kind` ``ratio``, nearest
+    over second nearest, in [0, 1], 1 for a point that is equally strange to its two best classes;
+    scores that can be negative are first shifted so that the lowest of all is 0. ``none``, and of a
+    single class: the score under the nearest class. The ratio is the reciprocal of a trust score,
+    if the nearest class is predicted (Jiang, Kim, Guan & Gupta 2018, "To trust or not to trust a
+    classifier").
     """
     if scores_UC.shape[1] == 1 or kind == "none":
         return scores_UC.min(axis=1)
@@ -484,34 +276,10 @@ def class_contrast(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score how outlying each image of the pool is to the classes: the outlier score of ALOD.
 
-    One detector per class present, fitted on its labeled embeddings, L2-normalized, and the
-    contrast between the two that find an image least outlying.
-
-    Parameters
-    ----------
-    labeled, pool : Tensor
-        float32 (L, D) and (U, D), embeddings.
-    targets : Tensor
-        int64 (L,), the classes of the labeled.
-    detector, seed
-        As in :func:`class_scores`.
-    kind : {"ratio", "none"}
-        As in :func:`contrast`.
-
-    Returns
-    -------
-    scores : numpy.ndarray
-        float64 (U,), in [0, 1] for ratios of two classes or more; higher is more outlying.
-    nearest : numpy.ndarray
-        int64 (U,), the class whose detector finds the image least outlying.
-
-    Examples
-    --------
-    >>> import torch
-    >>> labeled, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([3, 5])
-    >>> scores, nearest = class_contrast(labeled, targets, torch.tensor([[2.0, 2.0], [0.1, 9.0]]))
-    >>> scores.round(2).tolist(), nearest.tolist()
-    ([1.0, 0.01], [3, 5])
+    One detector per class present, fitted on embeddings `labeled` (L, D), L2-normalized, and the
+    :func:`contrast`, of its `kind`, between the two that find an image least outlying. Return
+    scores (U,), in [0, 1] for ratios of two classes or more, and int64 (U,), the class whose
+    detector finds the image least outlying.
     """
     points, others = geometry.normalize(labeled), geometry.normalize(pool)
     scores_UC = class_scores(detector, points, targets, others, seed)
@@ -522,44 +290,13 @@ def class_contrast(
 def core_set(
     embeddings: Tensor, targets: Tensor, predictions: Tensor, n_per_class: int = 10, seed: int = 0
 ) -> np.ndarray:
-    """Choose the labeled images that sum up their classes.
+    """Choose the labeled images that sum up their classes: int64 (K,), ascending positions.
 
     k-means with one center per class present, centers matched to classes so that as many images as
-    possible agree, and of each class the images nearest to its center by cosine. Images that the
-    model misclassifies are left out: they are not typical of what it has learned.
-
-    Parameters
-    ----------
-    embeddings : Tensor
-        float32 (L, D), labeled images only.
-    targets : Tensor
-        int64 (L,), their classes.
-    predictions : Tensor
-        int64 (L,), what the model takes them for.
-    n_per_class : int
-        At most so many images of each class, at least 1.
-    seed : int
-        Seeds k-means.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (K,), ascending positions among the labeled; K is at most `n_per_class` × classes. A
-        class without a correctly classified image is not in the core set.
-
-    Raises
-    ------
-    AlodError
-        If the lengths differ or `n_per_class` is out of range.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from alod.outliers import core_set
-    >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.9, 0.5], [0.0, 1.0], [0.1, 1.0]])
-    >>> targets = torch.tensor([0, 0, 0, 1, 1])
-    >>> core_set(embeddings, targets, predictions=targets, n_per_class=1)
-    array([1, 3])
+    possible agree, and of each class at most `n_per_class` images nearest to its center by cosine.
+    Images of which `predictions` (L,) are wrong are left out: they are not typical of what the
+    model has learned from `embeddings` (L, D). A class without a correctly classified image is not
+    in the core set.
     """
     check_count("n_per_class", n_per_class, 1)
     if not len(embeddings) == len(targets) == len(predictions):
@@ -572,7 +309,7 @@ def core_set(
         return right
     points = geometry.normalize(embeddings[right].cpu()).numpy()
     classes, labels = np.unique(targets.cpu().numpy()[right], return_inverse=True)
-    centers = class_centers(points, labels, len(classes), seed)
+    centers = _class_centers(points, labels, len(classes), seed)
     similarity = np.einsum("nd,nd->n", points, centers[labels])
     core = [
         right[members[np.argsort(-similarity[members], kind="stable")[:n_per_class]]]
@@ -581,32 +318,11 @@ def core_set(
     return np.sort(np.concatenate(core))
 
 
-def class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
-    """Find one k-means center for each class.
+def _class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """Find one k-means center for each class (n,), 0 to n_classes - 1: (n_classes, D).
 
-    Parameters
-    ----------
-    points : numpy.ndarray
-        float (n, D).
-    labels : numpy.ndarray
-        int (n,), from 0 to n_classes - 1, each at least once.
-    n_classes : int
-        Centers.
-    seed : int
-        Seeds k-means.
-
-    Returns
-    -------
-    numpy.ndarray
-        float (n_classes, D); row c is the center matched to class c: the assignment of centers to
-        classes that agrees on the most points (Kuhn 1955, "The Hungarian method").
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> points = np.array([[0.0, 1.0], [0.0, 3.0], [9.0, 0.0]])
-    >>> class_centers(points, labels=np.array([1, 1, 0]), n_classes=2, seed=0).tolist()
-    [[9.0, 0.0], [0.0, 2.0]]
+    By the assignment of centers to classes that agrees on the most points (Kuhn 1955, "The
+    Hungarian method").
     """
     model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
     overlap = np.zeros((n_classes, n_classes))
@@ -617,41 +333,12 @@ def class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: 
 def inliers(
     scores: np.ndarray, nearest: np.ndarray, predictions: np.ndarray, n_per_class: int
 ) -> np.ndarray:
-    """Choose the images of the pool whose class may be taken for known without asking.
+    """Choose images of the pool whose class may be taken for known: int64 (K,), ascending.
 
-    The other end of the outlier query: the images that one class explains far better than any
-    other, if that is also what the classifier takes them for. Source: Wang, Zhang, Li, Zhang & Lin
-    2017, "Cost-effective active learning for deep image classification", who trust the classifier
-    alone.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray
-        float (U,), contrast between the detectors of the two nearest classes; low is typical.
-    nearest : numpy.ndarray
-        int (U,), the class whose detector finds each image least outlying.
-    predictions : numpy.ndarray
-        int (U,), what the classifier takes each for.
-    n_per_class : int
-        At most so many of each class, at least 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (K,), ascending positions.
-
-    Raises
-    ------
-    AlodError
-        If the lengths differ or `n_per_class` is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from alod.outliers import inliers
-    >>> nearest, predictions = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    >>> inliers(np.array([0.3, 0.1, 0.0, 0.9]), nearest, predictions, n_per_class=1)
-    array([1, 3])
+    The other end of the outlier query: by :func:`class_contrast`'s `scores` (U,) and `nearest`
+    (U,), at most `n_per_class` images of each class that it explains far better than any other, if
+    `predictions` (U,) of the classifier are the same. Source: Wang, Zhang, Li, Zhang & Lin 2017,
+    "Cost-effective active learning for deep image classification", who trust the classifier alone.
     """
     check_count("n_per_class", n_per_class, 1)
     if not len(scores) == len(nearest) == len(predictions):

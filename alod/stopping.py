@@ -1,4 +1,15 @@
-"""When more labels are not worth their cost: predictions that no longer change."""
+"""When more labels are not worth their cost: predictions that no longer change.
+
+A `history` is a DataFrame with a row for each fit and the columns ``n_labeled``, ``changed`` and
+``kappa``, the latter two from :func:`agreement`; fits without them do not count.
+
+>>> agreement([0, 0, 1, 1], [0, 1, 1, 1])
+(0.25, 0.5)
+>>> nan = float("nan")
+>>> history = {"n_labeled": [50, 100], "changed": [nan, 0.2], "kappa": [nan, 0.7]}
+>>> stopping_advice(pd.DataFrame(history)).partition(":")[0]
+'The last round changed 20.0 % of the predictions'
+"""
 
 from collections.abc import Sequence
 
@@ -15,23 +26,9 @@ STABLE_ROUNDS = 3
 def agreement(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
     """Compare two classifiers' predictions for the same images.
 
-    Parameters
-    ----------
-    before, after : array
-        int (N,), classes; N at least 1.
-
-    Returns
-    -------
-    changed : float
-        Share of the predictions that differ, in [0, 1].
-    kappa : float
-        Cohen's kappa (1960, "A coefficient of agreement for nominal scales"): 1 for equal
-        predictions, 0 for the agreement that chance would give.
-
-    Examples
-    --------
-    >>> agreement([0, 0, 1, 1], [0, 1, 1, 1])
-    (0.25, 0.5)
+    Of int (N,) classes `before` and `after` return the share that differs, in [0, 1], and Cohen's
+    kappa (1960, "A coefficient of agreement for nominal scales"): 1 for equal predictions, 0 for
+    the agreement that chance would give.
     """
     first, second = np.asarray(before), np.asarray(after)
     if first.ndim != 1 or first.shape != second.shape or not len(first):
@@ -51,46 +48,17 @@ def is_stable(history: pd.DataFrame) -> bool:
 
     The last three fits agree with the one before each by a kappa of 0.99 on average (Bloodgood &
     Vijay-Shanker 2009, "A method for stopping active learning based on stabilizing predictions and
-    the need for user-adjustable stopping"). No label is needed for it.
-
-    Parameters
-    ----------
-    history : DataFrame
-        The column ``kappa``, one row for each fit; those without a kappa do not count, so
-        :func:`observe` gives none while a class has no label.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> is_stable(pd.DataFrame({"kappa": [0.8, 0.99, 0.995, 0.999]}))
-    True
+    the need for user-adjustable stopping"). No label is needed for it, but it trusts a classifier
+    that knows every class: give it no kappa before.
     """
     last = history["kappa"].dropna().tail(STABLE_ROUNDS)
     return len(last) == STABLE_ROUNDS and bool(last.mean() >= STABLE_KAPPA)
 
 
 def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
-    """Say in plain words whether more labels are worth their cost.
+    """Say in one or two plain sentences whether more labels are worth their cost.
 
-    Parameters
-    ----------
-    history : DataFrame
-        The columns ``n_labeled``, ``changed`` and ``kappa``, one row for each fit.
-    missing : sequence of str
-        Names of the classes without a label: while there are any, nobody may stop.
-
-    Returns
-    -------
-    str
-        One or two sentences.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> nan = float("nan")
-    >>> history = {"n_labeled": [50, 100], "changed": [nan, 0.2], "kappa": [nan, 0.7]}
-    >>> stopping_advice(pd.DataFrame(history)).partition(":")[0]
-    'The last round changed 20.0 % of the predictions'
+    While any class is `missing`, without a label, nobody may stop.
     """
     known = history.dropna(subset=["changed"])
     if not len(known):
@@ -114,5 +82,5 @@ def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a `share` in [0, 1] as percent."""
+    """Write a `share`, 0 to 1, as percent."""
     return f"{100 * share:.1f} %"

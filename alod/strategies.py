@@ -44,7 +44,7 @@ that does the same needs no registration.
 
 
 def top_k(scores: np.ndarray, k: int, rng: Generator) -> Selection:
-    """Take the k highest scores (U,), in descending order, ties in random order."""
+    """Take the `k` highest `scores` (U,), in descending order, ties in random order."""
     indices = np.lexsort((rng.random(len(scores)), -scores))[:k]
     return Selection(indices.astype(np.int64), scores[indices])
 
@@ -219,15 +219,15 @@ def outlier(
 ) -> Selection:
     """Ask for images that stand for many others which no class explains better than another.
 
-    The batch adds most to the coverage of the pool, each image weighing its outlier score
-    (:func:`alod.outliers.class_contrast`) to the power of `focus`, at least 0: no clump is bought
-    twice, and no oddity that stands for nothing but itself. Detectors of few labels know little, so
-    the power grows to `focus` at ten labels a class; before, coverage leads. What looks foreign is
-    left out, unless `two_sided` is False (:func:`alod.view.task_like`).
+    The batch adds most to the coverage of the pool, each image weighing its outlier score by
+    `detector` (:func:`alod.outliers.class_contrast`) to the power of `focus`, at least 0: no clump
+    is bought twice, and no oddity that stands for nothing but itself. Few labels tell detectors
+    little, so the power grows to `focus` at ten labels a class; before, coverage leads. What looks
+    foreign is left out, unless `two_sided` is False (:func:`alod.view.task_like`).
 
-    Scores are outlier scores, of ``contrast="none"`` or ``per_class=False``, a single detector for
-    everything, not in [0, 1]. Images that no class explains and that are of no task are wanted
-    most, as long as nobody has called one of them foreign.
+    Scores are outlier scores, not in [0, 1] if `contrast` is ``"none"`` or `per_class` False, a
+    single detector for everything. Images that no class explains and that are of no task are
+    wanted most, as long as nobody has called one of them foreign.
     """
     kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
     seen, seed = view.only(kept), int(rng.integers(2**32))
@@ -425,34 +425,10 @@ def _check_value(key: str, value: object, hint: Any) -> None:
 
 
 def check_selection(selection: Any, k: int, n_pool: int, name: str) -> Selection:
-    """Refuse an answer that is not k distinct positions of the pool, each with a score.
+    """Refuse a `selection` that is not `k` distinct positions of the pool, each with a score.
 
-    Parameters
-    ----------
-    selection : object
-        What a strategy returned: two arrays, tensors or lists.
-    k : int
-        Images that were wanted.
-    n_pool : int
-        Images in the pool.
-    name : str
-        The strategy's name, for the message.
-
-    Returns
-    -------
-    Selection
-        ``indices`` as int64 (k,), ``scores`` as float64 (k,).
-
-    Raises
-    ------
-    AlodError
-        If a post-condition is broken.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> check_selection((np.array([7, 3]), np.array([0.9, 0.4])), 2, 10, "mine").indices
-    array([7, 3])
+    It is what strategy `name` returned, two arrays, tensors or lists, for a pool of `n_pool`
+    images; return it as int64 (k,) and float64 (k,).
     """
     who = f"strategy {name!r} returned"
     expected = f"expected {k} distinct integer positions from 0 to {n_pool - 1} and {k} scores"

@@ -2,6 +2,20 @@
 
 The whole labeled set lies on the device as one tensor; batches are rows of it, distorted there. No
 step waits for the host.
+
+Everywhere `model` is a :class:`torch.nn.Module` that returns (embedding (N, D), logits (N, C)), and
+runs where its parameters lie; inference leaves it as it was, mode and weights. `images` (N, C, H,
+W) are uint8, or float in [0, 1], on any device; of a memory-mapped array, rows are streamed from
+disk. `augment` is one of ``AUGMENTATIONS``, None for ``"none"``. `device` is a device or its name.
+The same `seed` gives the same numbers, whatever the global generators hold. What is inferred lies
+on the CPU, float32, without gradient.
+
+>>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
+>>> images, targets = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
+>>> fit(model, images, targets, steps=5, augment="digits")
+>>> embeddings, logits = infer(model, images)
+>>> embeddings.shape, logits.shape
+(torch.Size([20, 84]), torch.Size([20, 10]))
 """
 
 import copy
@@ -35,27 +49,9 @@ Images = Tensor | np.ndarray
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
-    """Choose where to compute.
+    """Choose where to compute: a `device` that this machine has, or a refusal.
 
-    Parameters
-    ----------
-    device : {"auto", "cpu", "cuda", "cuda:N", "mps"} or torch.device
-        ``auto`` takes CUDA, else MPS, else the CPU.
-
-    Returns
-    -------
-    torch.device
-        A device that this machine has.
-
-    Raises
-    ------
-    AlodError
-        If there is no such device, or it is not on this machine.
-
-    Examples
-    --------
-    >>> resolve_device("cpu")
-    device(type='cpu')
+    ``auto`` takes CUDA, else MPS, else the CPU; otherwise cpu, cuda, cuda:N or mps.
     """
     kind, number = check_device(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -71,25 +67,7 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
 def check_device(device: str | torch.device) -> tuple[str, str]:
     """Refuse what is the name of no device, be it on this machine or not.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        As in :func:`resolve_device`.
-
-    Returns
-    -------
-    tuple of str
-        Its kind and its number, which may be empty.
-
-    Raises
-    ------
-    AlodError
-        If there is no such kind of device.
-
-    Examples
-    --------
-    >>> check_device("cuda:1")
-    ('cuda', '1')
+    Return its kind and its number, which may be empty.
     """
     kind, _, number = str(device).partition(":")
     check_name("device", kind, ("auto", "cpu", "cuda", "mps"))
@@ -97,28 +75,7 @@ def check_device(device: str | torch.device) -> tuple[str, str]:
 
 
 def check_learning_rate(rate: object) -> float:
-    """Refuse a learning rate that is no number above 0 and up to 1.
-
-    Parameters
-    ----------
-    rate : object
-        As given.
-
-    Returns
-    -------
-    float
-        The same number, Python's own.
-
-    Raises
-    ------
-    AlodError
-        If it is not.
-
-    Examples
-    --------
-    >>> check_learning_rate(3e-3)
-    0.003
-    """
+    """Refuse a learning `rate` that is no number in (0, 1]; return it as Python's own."""
     number = plain(rate)
     if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number <= 1:
         raise AlodError(f"learning_rate={rate!r}: expected a number in (0, 1]")
@@ -128,20 +85,7 @@ def check_learning_rate(rate: object) -> float:
 def half_precision(device: torch.device) -> torch.dtype | None:
     """Return the 16-bit type that makes `device` faster, or None where float32 is as fast.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where the model runs.
-
-    Returns
-    -------
-    torch.dtype or None
-        bfloat16 on processors with AVX512-BF16 and on GPUs that have it, float16 on older GPUs.
-
-    Examples
-    --------
-    >>> half_precision(torch.device("cpu")) in (None, torch.bfloat16)
-    True
+    bfloat16 on processors with AVX512-BF16 and on GPUs that have it, float16 on older GPUs.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -152,54 +96,23 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 
 def build_seeded(name: str, n_classes: int, in_channels: int, seed: int) -> nn.Module:
-    """Build a classifier whose initial weights depend on the seed alone.
+    """Build a classifier on the CPU whose initial weights depend on the seed alone.
 
-    Parameters
-    ----------
-    name, n_classes, in_channels
-        As :func:`alod.models.build` takes them.
-    seed : int
-        Same seed, same weights.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU.
-
-    Examples
-    --------
-    >>> import torch
-    >>> one, other = (build_seeded("lenet5", 10, 1, seed=0) for _ in range(2))
-    >>> all(map(torch.equal, one.parameters(), other.parameters()))
-    True
+    `name`, `n_classes` and `in_channels` are those of :func:`alod.models.build`.
     """
     with seeded(seed, torch.device("cpu")):
         return models.build(name, n_classes, in_channels)
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) as float32 in [0, 1]: uint8 is divided by 255.
-
-    Examples
-    --------
-    >>> import torch
-    >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
-    tensor([0., 1.])
-    """
+    """Return images (N, C, H, W) as float32 in [0, 1]: uint8 is divided by 255."""
     if images.dtype == torch.uint8:
         return images.float().div_(255)
     return images.float()
 
 
 def as_tensor(images: Images) -> Tensor:
-    """Return images as a tensor; rows of a memory-mapped array are read from disk now.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> as_tensor(np.zeros((2, 1, 28, 28), np.uint8)).shape
-    torch.Size([2, 1, 28, 28])
-    """
+    """Return images (N, C, H, W) as a tensor; a memory-mapped array is read from disk now."""
     if not isinstance(images, np.ndarray):
         return images
     rows = torch.from_numpy(np.array(images))
@@ -216,26 +129,11 @@ def _autocast(device: torch.device, half: torch.dtype | None) -> AbstractContext
 
 
 def augment_batch(images: Tensor, kind: str) -> Tensor:
-    """Distort every image by its own small random affine map that leaves its class what it is.
+    """Distort images (N, C, H, W), each by a small affine map that leaves its class what it is.
 
-    Parameters
-    ----------
-    images : Tensor
-        float32 (N, C, H, W).
-    kind : {"digits", "clothing", "none"}
-        ``digits`` turns by up to 15°, shears by up to 0.2, scales by up to 15 % and shifts by up to
-        8 % of the side; ``clothing`` flips left to right, scales by up to 10 % and shifts likewise.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, C, H, W); what comes in from outside the frame is 0.
-
-    Examples
-    --------
-    >>> import torch
-    >>> augment_batch(torch.rand(4, 1, 28, 28), "digits").shape
-    torch.Size([4, 1, 28, 28])
+    Of `kind` ``digits`` they are turned by up to 15°, sheared by up to 0.2, scaled by up to 15 %
+    and shifted by up to 8 % of the side; of ``clothing`` flipped left to right, scaled by up to 10
+    % and shifted likewise; of ``none`` left alone. What comes in from outside the frame is 0.
     """
     if kind == "none":
         return images
@@ -266,30 +164,11 @@ def _warp(images: Tensor, maps: Tensor) -> Tensor:
 
 
 def erase_square(images: Tensor, share: float | Tensor) -> Tensor:
-    """Erase a square of each image, at a place of its own.
+    """Erase a square of each of images (N, C, H, W), at a place of its own: what is erased is 0.
 
-    Source: DeVries & Taylor 2017, "Improved regularization of convolutional neural networks with
-    cutout".
-
-    Parameters
-    ----------
-    images : Tensor
-        float32 (N, C, H, W).
-    share : float or Tensor
-        The square's side, as a share of the image's longer one, in [0, 1]; float (N, 1, 1, 1) for
-        one of each image.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, C, H, W); what is erased is 0. Squares are cut off at the edges.
-
-    Examples
-    --------
-    >>> import torch
-    >>> erased = erase_square(torch.ones(1, 1, 28, 28), 0.5)
-    >>> 0 < int((erased == 0).sum()) <= 14 * 14
-    True
+    Its side is a `share`, in [0, 1], of the image's longer one, or (N, 1, 1, 1) for one of each
+    image; squares are cut off at the edges. DeVries & Taylor 2017, "Improved regularization of
+    convolutional neural networks with cutout".
     """
     height, width = images.shape[-2:]
     top, left = torch.rand(2, len(images), 1, 1, 1, device=images.device)
@@ -322,48 +201,21 @@ def fit(
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Returns (embedding, logits); trained where its parameters lie.
-    images : Tensor
-        uint8 (L, C, H, W), or float in [0, 1]; L at least 1.
     targets : Tensor
-        int64 (L,), class numbers.
-    steps : int
-        Gradient steps, at least 1.
+        int64 (L,), the classes of `images`; L at least 1.
     batch_size : int
-        Images a step, at least 2; more than L means that images repeat within a batch.
+        Images of each of `steps` steps, at least 2; more than L means that images repeat within it.
     learning_rate : float
         Peak of the schedule, positive.
-    augment : {"none", "digits", "clothing"} or None
-        See :func:`augment_batch`; None is ``"none"``.
     mode : {"warm", "scratch", "shrink_perturb"}
         Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
         plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
         training").
-    initial_state : mapping, optional
-        The weights to which ``scratch`` returns.
     inliers : Tensor, optional
-        More images (K, C, H, W), K at least 1, whose classes nobody told: three of them join each
-        labeled image of a batch. What the model takes an image for as it is, it learns of the
-        distorted image with a square of up to half its side erased, where it is at least 95 % sure
-        (Sohn et al. 2020, "FixMatch: simplifying semi-supervised learning with consistency and
-        confidence").
-    seed : int
-        Orders the batches and draws dropout, distortions and noise.
-
-    Raises
-    ------
-    AlodError
-        If an argument is out of range, or ``scratch`` comes without `initial_state`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
-    >>> images, targets = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
-    >>> fit(model, images, targets, steps=5, augment="digits")
-    >>> model.training
-    False
+        More images (K, C, H, W), K at least 1, whose classes nobody told: three join each labeled
+        one. What the model takes an image for as it is, it learns of the distorted image with a
+        square of up to half its side erased, where it is at least 95 % sure (Sohn et al. 2020,
+        "FixMatch: simplifying semi-supervised learning with consistency and confidence").
     """
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 2)
@@ -468,102 +320,58 @@ def _batches(n: int, steps: int, batch_size: int, seed: int) -> Tensor:
 def infer(
     model: nn.Module, images: Images, *, dropout_seed: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Compute embeddings and logits of many images.
+    """Compute embeddings (N, D) and logits (N, C) of many images.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Returns (embedding, logits); left as it was, mode and weights.
-    images : Tensor or numpy array
-        uint8 or float in [0, 1], (N, C, H, W), on any device; a memory-mapped array is streamed.
-    dropout_seed : int, optional
-        With a seed, dropout stays on and draws from it: one Monte Carlo sample (Gal & Ghahramani
-        2016, "Dropout as a Bayesian approximation").
-
-    Returns
-    -------
-    embeddings : Tensor
-        float32 (N, D), on the CPU, without gradient.
-    logits : Tensor
-        float32 (N, C), likewise.
-
-    Examples
-    --------
-    >>> import torch
-    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
-    >>> embeddings, logits = infer(model, torch.rand(3, 1, 28, 28))
-    >>> embeddings.shape, logits.shape
-    (torch.Size([3, 84]), torch.Size([3, 10]))
+    With a `dropout_seed`, dropout stays on and draws from it: one Monte Carlo sample (Gal &
+    Ghahramani 2016, "Dropout as a Bayesian approximation").
     """
     device = next(model.parameters()).device
     half = half_precision(device)
     network = _for_inference(model, images) if dropout_seed is None else _with_dropout(model)
-    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     # Made outside of inference mode: what is returned may be saved, changed and differentiated.
     outputs: tuple[Tensor, ...] = ()
     with seeded(dropout_seed or 0, device):
-        # At least one pass, so that no images still answer with the right number of columns.
-        for start in range(0, max(len(images), 1), size):
-            batch = as_tensor(images[start : start + size])
-            if device.type == "cuda" and batch.device.type == "cpu":
-                batch = batch.pin_memory()
-            batch = to_float(batch.to(device, non_blocking=True))
+        for rows, batch in _in_batches(images, device):
             with torch.no_grad(), _autocast(device, half):
                 found = network(batch.contiguous(memory_format=torch.channels_last))
             if not outputs:
                 outputs = tuple(torch.empty(len(images), o.shape[1], device=device) for o in found)
             for whole, part in zip(outputs, found, strict=True):
-                whole[start : start + size] = part
+                whole[rows] = part
     embeddings, logits = (whole.cpu() for whole in outputs)
     return embeddings, logits
 
 
+def _in_batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows and their images, float32 on the device; of no images, none of them once.
+
+    So that no images, too, answer with the right number of columns.
+    """
+    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+    for start in range(0, max(len(images), 1), size):
+        rows = slice(start, start + size)
+        batch = as_tensor(images[rows])
+        if device.type == "cuda" and batch.device.type == "cpu":
+            batch = batch.pin_memory()
+        yield rows, to_float(batch.to(device, non_blocking=True))
+
+
 def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -> Tensor:
-    """Predict from distorted copies of many images: the mean of what each copy is taken for.
+    """Predict from `n` distorted copies of each image: their mean probabilities (N, C).
 
     Test-time augmentation, by the distortions of training; they are the same for every image, so
-    that no prediction depends on the images beside it. Source: Krizhevsky et al. 2012, "ImageNet
+    that no prediction depends on the images beside it. Krizhevsky et al. 2012, "ImageNet
     classification with deep convolutional neural networks".
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Returns (embedding, logits); left as it was, mode and weights.
-    images : Tensor or numpy array
-        As in :func:`infer`.
-    augment : {"none", "digits", "clothing"} or None
-        See :func:`augment_batch`; None is ``"none"``.
-    n : int
-        Copies of each image, at least 1.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, C), on the CPU: probabilities, in [0, 1]; rows sum to 1.
-
-    Raises
-    ------
-    AlodError
-        If there is no such distortion or `n` is out of range.
-
-    Examples
-    --------
-    >>> import torch
-    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
-    >>> infer_views(model, torch.rand(3, 1, 28, 28), "digits", n=8).shape
-    torch.Size([3, 10])
     """
     check_name("augment", augment or "none", AUGMENTATIONS)
     check_count("n", n, 1)
     device = next(model.parameters()).device
     half = half_precision(device)
     network = _for_inference(model, images)
-    size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     with seeded(0, torch.device("cpu")):  # Not on the device: each draws numbers of its own.
         maps = _distortions(n, augment or "none", torch.device("cpu")).to(device)
     shares = []
-    for start in range(0, max(len(images), 1), size):
-        batch = to_float(as_tensor(images[start : start + size]).to(device))
+    for _, batch in _in_batches(images, device):
         total = torch.zeros(())
         with torch.no_grad(), _autocast(device, half):
             for view in maps:
@@ -578,38 +386,11 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
 def infer_dropout(
     model: nn.Module, images: Images, embeddings: Tensor, n: int, seed: int
 ) -> Tensor:
-    """Draw Monte Carlo dropout samples of the logits of many images.
+    """Draw `n` Monte Carlo dropout samples of the logits of many images, (n, N, C).
 
     A model whose ``head`` turns its embedding into its logits, and holds all of its dropout, is run
-    again from the embedding on only, as every classifier of :mod:`alod.models` is. Source: Gal &
-    Ghahramani 2016, "Dropout as a Bayesian approximation".
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Returns (embedding, logits); left as it was, mode and weights.
-    images : Tensor or numpy array
-        As in :func:`infer`.
-    embeddings : Tensor
-        float32 (N, D), what :func:`infer` made of them.
-    n : int
-        Samples.
-    seed : int
-        Of what is dropped.
-
-    Returns
-    -------
-    Tensor
-        float32 (n, N, C), on the CPU, without gradient.
-
-    Examples
-    --------
-    >>> import torch
-    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
-    >>> images = torch.rand(3, 1, 28, 28)
-    >>> embeddings, _ = infer(model, images)
-    >>> infer_dropout(model, images, embeddings, n=5, seed=0).shape
-    torch.Size([5, 3, 10])
+    again from the `embeddings` (N, D) of :func:`infer` on only, as every classifier of
+    :mod:`alod.models` is. Gal & Ghahramani 2016, "Dropout as a Bayesian approximation".
     """
     if not _drops_in_head(model, images):
         passes = (infer(model, images, dropout_seed=seed + i)[1] for i in range(n))
@@ -649,27 +430,8 @@ def _drops_in_head(model: nn.Module, images: Images) -> bool:
 def copy_module(model: nn.Module) -> nn.Module:
     """Copy a module; of what it keeps of a forward pass, the values alone.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Also one with pruned or normalized weights, which PyTorch's own copy refuses.
-
-    Returns
-    -------
-    torch.nn.Module
-        Shares nothing with `model`.
-
-    Raises
-    ------
-    AlodError
-        If it has lazy layers that have seen no image yet, or was compiled by TorchScript.
-
-    Examples
-    --------
-    >>> from torch.nn.utils import prune
-    >>> pruned = prune.l1_unstructured(nn.Linear(2, 2), "weight", amount=2)
-    >>> int((copy_module(pruned).weight == 0).sum())
-    2
+    Also one with pruned or normalized weights, which PyTorch's own copy refuses; not one with lazy
+    layers that have seen no image yet, or compiled by TorchScript.
     """
     kind = type(model).__name__
     if any(is_lazy(p) for p in (*model.parameters(), *model.buffers())):
@@ -714,12 +476,5 @@ def _with_dropout(model: nn.Module) -> nn.Module:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Return how many trainable numbers a model has.
-
-    Examples
-    --------
-    >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
-    >>> parameter_count(model)
-    61706
-    """
+    """Return how many trainable numbers a model has."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -278,7 +278,7 @@ def recorded_maps(
     >>> umap.layout.meta["alt"].partition(": ")[0]
     'By UMAP. Map of image embeddings'
     """
-    from alod.data import load_dataset
+    from alod.images.known import load_dataset
 
     kept, mini = projection.recorded(dataset, model), load_dataset(f"{dataset}_mini")
     trust = evaluation.recorded("projections").query(
@@ -335,7 +335,7 @@ def recorded_settings(stage: str, title: str) -> go.Figure:
     >>> "MNIST, CNN (60,000 images)" in fig.layout.meta["alt"]
     True
     """
-    from alod.data import load_dataset
+    from alod.images.known import load_dataset
 
     check_name("stage", stage, ("before", "last"))
     table = evaluation.recorded("projections").query("method == 'umap' and stage == @stage")

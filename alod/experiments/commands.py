@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from alod.data import inventory, load_dataset
 from alod.errors import AlodError
 from alod.experiments.config import FIELDS, ExperimentConfig
 from alod.experiments.load import load_configs
 from alod.experiments.record import at_the_end, find_runs, record
 from alod.experiments.run import PARTS, run_experiment
 from alod.experiments.sweep import run_sweep
+from alod.images.known import inventory, load_dataset
 
 # The defaults of mappings and lists, as text.
 TYPED = {"strategy_params": "{}", "budgets": ""}

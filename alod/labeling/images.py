@@ -15,19 +15,18 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from alod._depth import Span, common_span
 from alod.data import from_arrays, span_of
 from alod.errors import AlodError
 from alod.files import refusing, sync, write_atomically
-from alod.imagefiles import (
-    Span,
+from alod.images.files import (
     Stamp,
-    common_span,
     left_out,
     list_images,
     no_image,
     read_square,
 )
-from alod.names import nfc
+from alod.images.names import nfc
 
 Listing = dict[str, Stamp]
 # Of an image, by name: its row, and its levels if they are more than 8 bits, scaled by a span.
@@ -72,8 +71,8 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     folder : Path
         PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or
         color; links are followed, hidden files and folders passed over. Scaled, cropped and resized
-        as :func:`alod.data.from_folder` does; where levels beyond those known come in, all images
-        of more than 8 bits are read again.
+        as :func:`alod.images.folder.from_folder` does; where levels beyond those known come in, all
+        images of more than 8 bits are read again.
     cache : Path
         A folder of this function's own, which may be deleted at any time.
     side : int

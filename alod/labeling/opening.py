@@ -14,15 +14,16 @@ import numpy.typing as npt
 from torch import nn
 
 from alod import strategies
+from alod._depth import darkness
 from alod.errors import AlodError, check_count, check_name, plain
 from alod.files import lock_run, refusing, write_atomically
-from alod.imagefiles import darkness, is_passed_over, left_out, parts_of
+from alod.images.files import is_passed_over, left_out, parts_of
+from alod.images.names import nfc, spellings
 from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
 from alod.labeling.run import PATIENCE, LabelingRun, Settings
 from alod.labeling.tables import check_classes
 from alod.learner import ActiveLearner
 from alod.models import MODELS
-from alod.names import nfc, spellings
 
 _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alod.errors import AlodError, check_names
 from alod.files import UNWRITABLE, refusing, write_atomically
-from alod.names import is_class_name, nfc
+from alod.images.names import is_class_name, nfc
 
 FOREIGN_WORD = "not one of these"
 UNCLEAR_WORD = "cannot tell"

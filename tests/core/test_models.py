@@ -69,7 +69,7 @@ class OnAppleGPU(torch.Tensor):
 @pytest.mark.parametrize("size", [(6, 6), (3, 3), (9, 4), (2, 13), (5, 5)])
 def test_apple_gpus_average_maps_of_any_size_to_the_same(size, side):
     maps = torch.rand(3, 4, *size)
-    averaged = models.average_to(maps.as_subclass(OnAppleGPU), side).as_subclass(torch.Tensor)
+    averaged = models.AverageTo(side)(maps.as_subclass(OnAppleGPU)).as_subclass(torch.Tensor)
     torch.testing.assert_close(averaged, nn.functional.adaptive_avg_pool2d(maps, side))
 
 

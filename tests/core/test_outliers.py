@@ -14,7 +14,7 @@ from sklearn.covariance import OAS
 from sklearn.ensemble import IsolationForest
 
 from alod import AlodError, geometry, outliers
-from alod.outliers import class_centers, core_set, inliers
+from alod.outliers import _class_centers, core_set, inliers
 
 
 def cloud(seed, n, d=6):
@@ -283,7 +283,7 @@ def test_class_never_right_is_left_out_and_nothing_right_is_empty():
 def test_centers_are_matched_to_the_classes_they_agree_with():
     points, targets = three_classes()
     for relabeled in (targets, (targets + 1) % 3, 2 - targets):
-        centers = class_centers(points.numpy(), relabeled.numpy(), 3, seed=0)
+        centers = _class_centers(points.numpy(), relabeled.numpy(), 3, seed=0)
         means = np.stack([points[relabeled == c].mean(0) for c in range(3)])
         np.testing.assert_allclose(centers, means, atol=0.1)
 

@@ -14,21 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from alod.names import breaks_line, nfc
+from alod._depth import Span, common_span, to_bytes
+from alod.images.names import breaks_line, nfc
 
 Stamp = tuple[int, int]
 """What tells that an image has changed, bytes and time of its file or bytes and checksum."""
-
-Span = tuple[float, float]
-"""The levels that become 0 and 255."""
 
 # The stamp of a file that is left out unread.
 LEFT_OUT = (-1, -1)
 
 DAMAGED = "is damaged, or no image"
-
-AS_THEY_ARE = ((0.0, 1.0), (0.0, 65535.0))
-"""Spans that need no telling: floating point, and 16 bits that are used."""
 
 # What systems put among images, in lower case.
 _SYSTEM = {
@@ -86,26 +81,10 @@ def parts_of(folders: Iterable[str]) -> dict[str, str]:
 def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter[str]]:
     """List the image files below a folder, however deep; links are followed, circles cut.
 
-    A file counts by its suffix if Pillow knows it, else by its first bytes.
-
-    Parameters
-    ----------
-    folder : Path
-        It is there.
-
-    Returns
-    -------
-    dict of str to Stamp
-        Paths below the folder with forward slashes, spelled as on disk, sorted as in NFC.
-    dict of str to str
-        Those of them that are left out, and why; their stamp is `LEFT_OUT`.
-    Counter of str
-        Files that are no images, by suffix.
-
-    Raises
-    ------
-    OSError
-        If the folder itself cannot be listed.
+    A file counts by its suffix if Pillow knows it, else by its first bytes. Return the stamps of
+    all, by paths below the folder with forward slashes, spelled as on disk, sorted as in NFC; why
+    some of them, whose stamp is `LEFT_OUT`, are left out; and how many files of each suffix are no
+    images. A folder that cannot be listed is an OSError.
     """
     Image.init()
     stamps: dict[str, Stamp] = {}
@@ -174,14 +153,7 @@ def no_image(folder: Path, others: Counter[str]) -> str:
 def left_out(problems: dict[str, str], n_files: int, others: Counter[str] | None = None) -> str:
     """Tell in one line which files were left out, and why if not for damage; empty if none was.
 
-    Parameters
-    ----------
-    problems : dict of str
-        Image files that cannot be read, and why.
-    n_files : int
-        Image files, with those that can be read.
-    others : Counter of str, optional
-        Files that are no images, by suffix.
+    Of `n_files` images those in `problems` cannot be read; `others` are no images, by suffix.
     """
     told = []
     if problems:
@@ -200,26 +172,10 @@ def open_upright(
 ) -> tuple[Image.Image, Span | None]:
     """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
 
-    Parameters
-    ----------
-    path : Path
-        Of any kind that Pillow reads.
-    span : (float, float), optional
-        The levels that become 0 and 255 where the file holds more than 8 bits; by default its own.
-    draft : int, optional
-        Side in pixels that is enough, which spares time.
-
-    Returns
-    -------
-    image : PIL.Image.Image
-    levels : (float, float) or None
-        Its lowest and highest, if it holds more than 8 bits.
-
-    Raises
-    ------
-    ValueError
-        If it is no image, a damaged one or of a kind that Pillow does not read; and whatever else
-        is raised on the way to 8 bits.
+    Return its lowest and highest level, too, if it holds more than 8 bits: those of the `span`
+    become 0 and 255, by default its own. A `draft` of so many pixels a side is enough, which spares
+    time. What is no image, damaged or of a kind that Pillow does not read is a ValueError; whatever
+    else is raised on the way to 8 bits is raised.
     """
     try:
         with Image.open(path) as opened:
@@ -249,58 +205,10 @@ def read_square(
 ) -> tuple[npt.NDArray[np.uint8], Span | None]:
     """Read the central square of an image file as uint8 (side, side, 3), and its levels.
 
-    Parameters and the rest are those of :func:`open_upright`.
+    By :func:`open_upright`.
     """
     image, levels = open_upright(path, span)
     return np.asarray(ImageOps.fit(image, (side, side))), levels
-
-
-def common_span(spans: Iterable[Span]) -> Span | None:
-    """Return which levels become 0 and 255 in a pool, from the lowest and highest of each image.
-
-    All of 16 bits, or of 0 to 1, where half of that is in use; else what is in use, since ten or
-    twelve bits are often kept in sixteen. None without images of more than 8 bits.
-    """
-    found = list(spans)
-    if not found:
-        return None
-    low, high = min(low for low, _ in found), max(high for _, high in found)
-    full = 1.0 if high <= 1 else 65535.0
-    if low >= 0 and high <= full and (low == high or high - low >= full / 2):
-        return 0.0, full
-    return low, high
-
-
-def to_bytes(levels: npt.NDArray[np.generic], span: Span) -> npt.NDArray[np.uint8]:
-    """Return levels as uint8 of the same shape, `span` becoming 0 to 255; what lies beyond, too."""
-    low, high = span
-    scaled = (levels.astype(np.float64).clip(low, high) - low) * 255 / ((high - low) or 1)
-    return (np.rint(scaled) if levels.dtype.kind == "f" else scaled).astype(np.uint8)
-
-
-def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
-    """Tell in one line what happened to levels that are not 0 to 255; empty if nothing did.
-
-    Parameters
-    ----------
-    images : ndarray of uint8 (N, C, H, W)
-        As they are learned from; read up to the first that is not nearly black.
-    span : (float, float) or None
-        See :func:`common_span`.
-    """
-    if span is not None and span not in AS_THEY_ARE:
-        return f"levels run from {span[0]:.9g} to {span[1]:.9g}: scaled to 0 to 255 for all images"
-    highest = 0
-    for start in range(0, len(images), 64):
-        highest = max(highest, int(images[start : start + 64].max()))
-        if highest >= 16:
-            return ""
-    if not highest:
-        return ""
-    return (
-        f"no level is above {highest} of 255, almost black for classifier and person alike; "
-        f"multiply the images by {255 // highest} if that is not meant"
-    )
 
 
 @lru_cache(1024)
