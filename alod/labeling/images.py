@@ -51,18 +51,11 @@ Reader = Callable[[str, Span | None], tuple[npt.NDArray[np.uint8], Span | None]]
 
 @dataclass(frozen=True)
 class Pool:
-    """Images of one size, and where each comes from.
+    """Images of one size, uint8 (N, C, H, W), read-only; C is 1 if all are grey, otherwise 3.
 
-    Attributes
-    ----------
-    images : numpy.memmap
-        uint8 (N, C, H, W), read-only; C is 1 if every image is grey, otherwise 3.
-    files : tuple of str
-        The name of each: its path below the folder with forward slashes, or its row number.
-    broken : dict of str
-        Files that were left out, and why.
-    span : (float, float) or None
-        The levels that became 0 and 255; None if no image holds more than 8 bits.
+    `files`: the name of each, its path below the folder with forward slashes, or its row number;
+    `broken`: those left out, and why; `span`: the levels that became 0 and 255, None if no image
+    holds more than 8 bits.
     """
 
     images: np.memmap

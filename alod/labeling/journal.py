@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,13 +117,9 @@ class Journal:
 
 def _sync_folder(folder: Path) -> None:
     """Let the folder's entry for a new file survive a power cut, where the system can."""
-    try:
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,7 +1,7 @@
 """What labeling has brought so far: when to stop, how good it is, which labels look wrong.
 
 Of a `learner`, an :class:`alod.learner.ActiveLearner`, whose classes have the names `classes`, in
-the order of the class numbers.
+the order of the class numbers; `history` has a row for each fit, columns :data:`HISTORY`.
 
 >>> import alod
 >>> data = alod.load_dataset("mnist_mini")
@@ -102,6 +102,16 @@ def accuracy_sentence(right: int, answered: int) -> str:
     )
 
 
+def advice(history: pd.DataFrame, missing: Sequence[str]) -> list[str]:
+    """Say how good the classifier is, and whether to go on; `missing` classes have no label."""
+    if not len(history):
+        return []
+    told, last = [stopping_advice(history, missing)], history.iloc[-1]
+    if last["audit_answered"]:
+        told.insert(0, accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
+    return told
+
+
 def balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFrame:
     """Count the labels of each class, beside the share of the pool that is taken for it.
 
@@ -126,14 +136,10 @@ def suspected_errors(
     exact kNN detectors fitted on each class of the other folds tell how outlying the image is to
     its own class, and how outlying to the best other one. It costs `folds` fits.
 
+    Returns at most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
+    ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
+    outlyingness to the other: positive, since only those are named that the other fits better).
     Fails where a class has few labels: then honest images of it look as strange as wrong ones.
-
-    Returns
-    -------
-    DataFrame
-        At most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
-        ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
-        outlyingness to the other: positive, since only those are named that the other fits better).
     """
     labeled = learner.labeled
     targets = torch.as_tensor(learner.answers[labeled])
@@ -180,8 +186,7 @@ def report(
 ) -> str:
     """Tell the state of a labeling in a few plain lines.
 
-    `history`: columns as :data:`HISTORY`, one row for each fit; may be empty. `files_left_out`:
-    image files that could not be read.
+    `files_left_out`: image files that could not be read.
     """
     counts = balance(learner, classes)
     told = ", ".join(f"{row.label} {row.n_labeled}" for row in counts.itertuples())
@@ -195,9 +200,4 @@ def report(
         lines.append(f"No label yet: {', '.join(missing)}.")
     if files_left_out:
         lines.append(f"Image files left out because they cannot be read: {files_left_out}.")
-    if len(history):
-        last = history.iloc[-1]
-        if last["audit_answered"]:
-            lines.append(accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
-        lines.append(stopping_advice(history, missing))
-    return "\n".join(lines)
+    return "\n".join([*lines, *advice(history, missing)])

@@ -34,22 +34,16 @@ def open_run(
 ) -> LabelingRun:
     """Make a run that people label, or go on with one, with every answer ever given.
 
-    Parameters
-    ----------
-    folder : str or Path
-        The run's own folder, made if it is not there.
-    images : str, Path or array, optional
-        A folder of image files, or an array as :func:`alod.data.from_arrays` takes them; needed
-        the first time, and after the images have moved. Image files that were added, changed or
-        removed since the last time are noticed.
-    classes : sequence of str, optional
-        Class names, needed the first time, unless `folders_are_classes`.
-    **settings
-        Those of :class:`alod.labeling.settings.Settings`: `image_size`, `folders_are_classes`,
-        `audit`; `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-        `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later, only what
-        they are already, but a `model` or `strategy` of one's own, which is to be given each time,
-        and the `device`.
+    `folder` is the run's own, made if it is not there. `images`, a folder of image files, or an
+    array as :func:`alod.data.from_arrays` takes them, are needed the first time, and after they
+    have moved; files that were added, changed or removed since are noticed. `classes`, their names,
+    are needed the first time, unless `folders_are_classes`.
+
+    The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
+    a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later, only what
+    they are already, but a `model` or `strategy` of one's own, which is to be given each time, and
+    the `device`.
 
     Examples
     --------

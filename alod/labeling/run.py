@@ -1,4 +1,12 @@
-"""A run labeled by people: every answer is on disk before the call returns."""
+"""A run labeled by people: every answer is on disk before the call returns.
+
+>>> import alod
+>>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
+>>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+>>> run.teach(run.query(6), [0, 1, 0, 1, 0, 1])
+>>> alod.open_run("run").answers[run.labeled].tolist() == run.answers[run.labeled].tolist()
+True
+"""
 
 import shlex
 import zlib
@@ -27,31 +35,20 @@ PATIENCE = 60  # seconds to wait for another process that writes to the run
 
 
 class LabelingRun:
-    """A learner whose answers live in a run folder; :func:`alod.open_run` makes it.
+    """A learner whose answers live in a `folder`; :func:`alod.open_run` makes it.
 
     Answers are in ``labels.csv``, on disk, before :meth:`teach`, :meth:`skip` or :meth:`undo`
     returns; those that another process has written meanwhile are taken in at each call; after
     :meth:`fit` the weights are in ``checkpoint.pt`` and a row is added to ``history.csv``.
 
-    Attributes
-    ----------
-    learner : ActiveLearner
-        What asks and learns; answers given to it are not on disk.
-    folder, root : pathlib.Path
-        The run folder; the image folder, None for an array.
-    settings : Settings
-        How the run was made; `classes` and `n_classes` are of them.
-    images : numpy.memmap
-        uint8 (N, C, H, W).
-    files, position : tuple of str, dict of str
-        The name of each image: its path below the image folder, or its row in the array; and back.
-    broken, gone : dict of str, set of str
-        Image files left out, and why; images with an answer that are not there any more.
-    history : pandas.DataFrame
-        A row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
+    Its `learner` asks and learns; answers given to that are not on disk. `settings`: how it was
+    made. `images`: uint8 (N, C, H, W), memory-mapped; `files`: the name of each, its path below the
+    image folder `root`, or its row in the array, where `root` is None; `position`: and back.
+    `broken`: image files left out, and why; `gone`: images with an answer that are not there any
+    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
     """
 
-    kept = True
+    kept = True  # what is answered outlives the process
 
     def __init__(self, folder: Path, settings: Settings, pool: Pool, root: Path | None) -> None:
         self.classes = settings.classes
@@ -117,10 +114,10 @@ class LabelingRun:
         return self.select(k).indices
 
     def select(self, k: int) -> Selection:
-        """Ask as :meth:`alod.learner.ActiveLearner.select` does, for images of the audit set, too.
+        """Ask for `k` images as a learner does, and for some of the audit set among them.
 
-        Those, whose score is NaN, lie among the others. The batch is in ``batch.csv`` then; refused
-        if that holds answers not taught yet.
+        The score of the latter is NaN. The batch is in ``batch.csv`` then; refused if that holds
+        answers not taught yet.
         """
         self.refresh()
         self.check_taught(self.folder / "batch.csv")
@@ -144,20 +141,17 @@ class LabelingRun:
     def teach(
         self, indices: np.ndarray, labels: np.ndarray | Tensor, *, unasked: bool = False
     ) -> None:
-        """Take answers as :meth:`alod.learner.ActiveLearner.teach` does; they are on disk then.
-
-        `indices`, `labels` int (k,), and `unasked` as there.
-        """
+        """Take `labels` of images at `indices`, int (k,), as a learner does, `unasked` or not."""
         with self._synced():
             self._take(*self.learner.ledger.taught(indices, labels, unasked))
 
     def skip(self, indices: np.ndarray, *, unclear: bool = False) -> None:
-        """Leave images at `indices`, int (k,), unanswered, `unclear` or not; on disk then, too."""
+        """Leave images at `indices`, int (k,), unanswered, `unclear` or passed over."""
         with self._synced():
             self._take(*self.learner.ledger.skipped(indices, unclear))
 
     def undo(self, indices: np.ndarray) -> None:
-        """Take answers back: images at `indices`, int (k,), wait again; on disk then, too."""
+        """Take answers back: images at `indices`, int (k,), wait for an answer again."""
         with self._synced():
             self._take(*self.learner.ledger.undone(indices))
 

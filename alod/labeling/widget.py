@@ -11,7 +11,6 @@ import anywidget
 import numpy as np
 import traitlets
 
-from alod import stopping
 from alod.answers import UNLABELED
 from alod.errors import AlodError, one_line
 from alod.labeling import images, monitoring, tables
@@ -213,7 +212,6 @@ class LabelWidget(anywidget.AnyWidget):
         learner, history = self.learner, self.source.history
         balance = monitoring.balance(learner, self.classes)
         missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
-        advice = [stopping.stopping_advice(history, missing)] if len(history) else []
         curve = []
         for row in history.to_dict("records"):
             changed = None if np.isnan(row["changed"]) else float(row["changed"])  # JSON has no NaN
@@ -222,8 +220,6 @@ class LabelWidget(anywidget.AnyWidget):
                 right, answered = int(row["audit_right"]), int(row["audit_answered"])
                 low, high = monitoring.wilson_interval(right, answered)
                 curve[-1] |= {"accuracy": right / answered, "low": low, "high": high}
-        if curve and "accuracy" in curve[-1]:
-            advice.insert(0, monitoring.accuracy_sentence(right, answered))
         self.state = {
             "message": message,
             "error": False,
@@ -233,7 +229,7 @@ class LabelWidget(anywidget.AnyWidget):
             "labels": int((learner.answers >= 0).sum()),
             "left": len(learner.pool),
             "counts": [int(n) for n in balance["n_labeled"]],
-            "advice": advice,
+            "advice": monitoring.advice(history, missing),
             "curve": curve,
             "tick": self.state.get("tick", 0) + 1,
             **more,
