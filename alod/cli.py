@@ -1,23 +1,15 @@
 """The command line: ``alod run``, ``sweep``, ``query``, ``teach``, ``book`` and the rest."""
 
 import io
-import shlex
 import sys
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from alod.errors import AlodError
-from alod.experiments import commands
-from alod.files import UNWRITABLE, write_atomically
-from alod.labeling.tables import ANSWERS
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-    from alod.labeling.run import LabelingRun
+from alod.experiments import commands as experiments
+from alod.labeling import commands as labeling
 
 app = typer.Typer(
     help="Active learning by outlier detection: pick the images worth labeling.",
@@ -28,128 +20,11 @@ app = typer.Typer(
 book_app = typer.Typer(help="Run the book's chapters.", no_args_is_help=True)
 app.add_typer(book_app, name="book")
 
-for command in (commands.run, commands.sweep, commands.compare, commands.data):
+for command in (
+    *(experiments.run, experiments.sweep, experiments.compare, experiments.data),
+    *(labeling.query, labeling.teach, labeling.predict, labeling.review),
+):
     app.command()(command)
-
-RunOption = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-
-
-@app.command()
-def query(
-    run: RunOption,
-    k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
-    out: Annotated[Path | None, typer.Option(help="CSV to write; batch.csv in the run.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Class names, separated by commas; the first time.")
-    ] = None,
-    folders_are_classes: Annotated[
-        bool, typer.Option("--folders-are-classes", help="Images in folders are labeled by them.")
-    ] = False,
-    image_size: Annotated[int | None, typer.Option(help="Pixels of a side; 32.")] = None,
-    model: Annotated[str | None, typer.Option(help="cnn, lenet5 or resnet18.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="outlier, margin, random, …")] = None,
-    audit: Annotated[
-        int | None, typer.Option(help="Random images that only measure accuracy; 0.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Gradient steps of each fit; 300.")] = None,
-    augment: Annotated[str | None, typer.Option(help="none, digits or clothing.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Everything random depends on it.")] = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Ask which images to label: writes a CSV file with the columns file and label."""
-    given = {
-        "images": images,
-        "classes": None if classes is None else classes.split(","),
-        "folders_are_classes": folders_are_classes or None,
-        "image_size": image_size,
-        "model": model,
-        "strategy": strategy,
-        "audit": audit,
-        "steps": steps,
-        "augment": augment,
-        "seed": seed,
-    }
-    opened = _open_run(run, device, **{n: v for n, v in given.items() if v is not None})
-    path = out if out is not None else run / "batch.csv"
-    opened.check_taught(path)
-    _catch_up(opened)
-    asked = opened.query(k)
-    if out is not None:
-        opened.write_batch(asked, out)
-    print(
-        f"{path}: {k} images of {opened.root or 'the array'} to be labeled in the column 'label':"
-    )
-    print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
-    print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
-
-
-@app.command()
-def teach(
-    run: RunOption,
-    file: Annotated[Path, typer.Argument(help="CSV with the columns file and label.")],
-    device: DeviceOption = "auto",
-) -> None:
-    """Take labels from a CSV file, learn from them, and tell how far the labeling has come."""
-    opened = _open_run(run, device)
-    counts = opened.teach_file(file)
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-    print(f"{file}: answers taken and on disk: {told}", flush=True)
-    _catch_up(opened)
-    print(opened.report())
-
-
-@app.command()
-def predict(
-    run: RunOption,
-    out: Annotated[Path, typer.Option(help="CSV to write: file, label, confidence.")],
-    device: DeviceOption = "auto",
-) -> None:
-    """Classify every image of a run; images that a person has labeled keep that label."""
-    opened = _open_run(run, device)
-    _catch_up(opened)
-    _write_table(out, opened.predicted())
-    print(f"{out}: {len(opened.files)} images classified")
-
-
-@app.command()
-def review(
-    run: RunOption,
-    out: Annotated[Path, typer.Option(help="CSV to write; correct its labels, then teach it.")],
-    n: Annotated[int, typer.Option("-n", help="Images to name at most.")] = 20,
-    device: DeviceOption = "auto",
-) -> None:
-    """List the labels that look wrong: outliers within their own class."""
-    opened = _open_run(run, device)
-    opened.check_taught(out)  # corrections typed there would be lost
-    found = opened.suspects(n)
-    _write_table(out, found)
-    print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
-    print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
-
-
-def _write_table(out: Path, table: "DataFrame") -> None:
-    write_atomically(out, table.to_csv(index=False), UNWRITABLE)
-
-
-def _open_run(folder: Path, device: str, **given: Any) -> "LabelingRun":
-    from alod.labeling.opening import open_run
-
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always", UserWarning)
-        opened = open_run(folder, device=device, **given)
-    for note in notes:
-        print(f"alod: {note.message}", file=sys.stderr)
-    return opened
-
-
-def _catch_up(opened: "LabelingRun") -> None:
-    if len(opened.labeled) and not opened.up_to_date:
-        print(f"learning from {len(opened.labeled)} labels", flush=True)
-        opened.fit()
 
 
 @book_app.command("run")

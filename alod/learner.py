@@ -83,7 +83,7 @@ class ActiveLearner:
         n_classes = check_count("n_classes", n_classes, 2)
         self._strategy = strategies.get(recipe.strategy, recipe.strategy_params)
         training.resolve_device(recipe.device)  # refused before a large pool is read
-        self._span = None if saving.is_streamed(images) else span_of(images)
+        self.span = None if saving.is_streamed(images) else span_of(images)
         self.images = images if saving.is_streamed(images) else from_arrays(images).images
         self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
         some = training.as_tensor(self.images[:2])
@@ -170,11 +170,11 @@ class ActiveLearner:
         inferred, started = self.seconds["infer"], time.perf_counter()
         if len(self.labeled) == 0:
             described = self._described(pool)
-            chosen = initial.select(described, k, self.recipe.initial, self._rng("initial"))
+            chosen = initial.select(described, k, self.recipe.initial, self.rng("initial"))
             selection = Selection(chosen, np.full(k, np.nan))
         else:
             view, params = self._view(computed=False), self.recipe.strategy_params
-            answer = self._strategy(view, k, self._rng("query"), **params)
+            answer = self._strategy(view, k, self.rng("query"), **params)
             name = strategies.name_of(self.recipe.strategy)
             selection = strategies.check_selection(answer, k, len(pool), name)
         inferred = self.seconds["infer"] - inferred  # which is timed on its own
@@ -236,7 +236,7 @@ class ActiveLearner:
             found = self.inliers(INLIER_SHARES[min(number, len(INLIER_SHARES) - 1)])
             self.learned_inliers = found
             if len(found.indices):
-                some = self._as_many_as_seen(found, self._rng(f"inliers{number + 1}"))
+                some = self._as_many_as_seen(found, self.rng(f"inliers{number + 1}"))
                 seed = self._seed(f"fit{number + 1}")
                 self._classifier.learn_inliers(*self._examples(), seed, some)
                 self._outputs = None
@@ -360,12 +360,12 @@ class ActiveLearner:
 
     @settled()
     def _logits(self, images: Images) -> Tensor:
-        return self._classifier.logits(alike(images, self.images, self._span))
+        return self._classifier.logits(alike(images, self.images, self.span))
 
     @settled()
     def embed(self, images: Images) -> np.ndarray:
         """Compute embeddings, float32 (N, D), of `images` (N, C, H, W) as in :meth:`predict`."""
-        embeddings = self._classifier.infer(alike(images, self.images, self._span))[0]
+        embeddings = self._classifier.infer(alike(images, self.images, self.span))[0]
         geometry.check_finite(embeddings)
         return np.asarray(embeddings)
 
@@ -438,7 +438,8 @@ class ActiveLearner:
         entropy = [self.recipe.seed, zlib.crc32(purpose.encode()), self.ledger.n_answered]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
-    def _rng(self, purpose: str) -> Generator:
+    def rng(self, purpose: str) -> Generator:
+        """Return a generator for a `purpose`, the same in the same state."""
         return np.random.default_rng(self._seed(purpose))
 
     def _scaled_features(self) -> Tensor:

@@ -103,9 +103,7 @@ class Recipe:
     'shrink_perturb'
     """
 
-    model: str | nn.Module = setting(
-        "cnn", "The classifier: cnn, lenet5 or resnet18; or a module.", _model
-    )
+    model: str | nn.Module = setting("cnn", "The classifier: cnn, lenet5 or resnet18.", _model)
     strategy: str | Strategy = setting(
         "outlier", "How to choose what to ask: outlier, margin, random, … or module:function."
     )

@@ -6,10 +6,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import alod
 from alod import cli
 from alod.experiments import commands
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.run import load_run
+from alod.labeling.commands import query
+from alod.labeling.settings import Settings
 
 
 def test_run_writes_the_folder_and_prints_a_row_a_round(tmp_path, capsys):
@@ -36,6 +39,39 @@ def test_strategy_parameters_come_as_json(tmp_path):
 def test_every_field_of_the_config_is_an_option():
     options = {p.name for p in commands.run.__signature__.parameters.values()}
     assert options == {"out", *ExperimentConfig.__dataclass_fields__}
+
+
+def test_every_setting_of_a_run_is_an_option_of_the_query():
+    options = {p.name for p in query.__signature__.parameters.values()}
+    assert options == {"run", "k", "out", "images", *Settings.__dataclass_fields__}
+
+
+def test_query_takes_every_setting_that_a_learner_takes(tmp_path, mini, capsys):
+    (tmp_path / "photos").mkdir()
+    for i, image in enumerate(mini.images[:40, 0].numpy()):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{i}.png")
+    out = str(tmp_path / "run")
+    options = "--model lenet5 --steps 5 --inlier-passes 2 --min-epochs 1 --views 2 --augment digits"
+    first = f"query --run {out} --images {tmp_path / 'photos'} --classes even,odd -k 10"
+    more = ["--features", "random_conv", "--strategy-params", '{"focus": 3}', "--device", "cpu"]
+    cli.main([*first.split(), *options.split(), *more])
+    batch = tmp_path / "run" / "batch.csv"
+    rows = [row.split(",")[0] for row in batch.read_text().splitlines()[1:]]
+    labels = [("even", "odd")[int(mini.targets[int(row.split(".")[0])]) % 2] for row in rows]
+    batch.write_text("\n".join(["file,label", *map(",".join, zip(rows, labels, strict=True))]))
+    cli.main(["teach", "--run", out, str(batch), "--device", "cpu"])
+    cli.main(["query", "--run", out, "-k", "2", "--inlier-passes", "2", "--device", "cpu"])
+    settings = alod.open_run(out, device="cpu").settings
+    assert (settings.inlier_passes, settings.min_epochs, settings.views) == (2, 1, 2)
+    assert (settings.features, settings.strategy_params) == ("random_conv", {"focus": 3})
+    for wrong, told in (
+        (["--inlier-passes", "1"], "was made with inlier_passes=2, not 1"),
+        (["--strategy-params", "3"], "--strategy-params '3': expected a JSON object"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["query", "--run", out, *wrong])
+        assert stop.value.code == 2
+        assert told in capsys.readouterr().err
 
 
 def test_data_lists_what_is_there(capsys):

@@ -1,54 +1,26 @@
 """What the command line does with experiments: ``alod run``, ``sweep``, ``compare``, ``data``."""
 
-import inspect
-import json
 import sys
-from collections.abc import Callable
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from alod.errors import AlodError
-from alod.experiments.config import FIELDS, ExperimentConfig
+from alod.experiments.config import ExperimentConfig
 from alod.experiments.load import load_configs
 from alod.experiments.record import at_the_end, find_runs, record
 from alod.experiments.run import PARTS, run_experiment
 from alod.experiments.sweep import run_sweep
 from alod.images.known import inventory, load_dataset
+from alod.options import given, with_settings
 
-# The defaults of mappings and lists, as text.
-TYPED = {"strategy_params": "{}", "budgets": ""}
 COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
 
 
-def _option(name: str, kind: Any, told: str, default: Any) -> inspect.Parameter:
-    annotation = Annotated[kind, typer.Option(help=told)]
-    how = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(name, how, default=default, annotation=annotation)
-
-
-def _options_from_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field of ExperimentConfig, with its default."""
-    options = [_option("out", Path, "The run's own folder.", inspect.Parameter.empty)]
-    declared = {f.name: f for f in fields(ExperimentConfig)}
-    for name in FIELDS:
-        kind, default = declared[name].type, declared[name].default
-        if default is MISSING:  # a mapping or a list
-            kind, default = str, TYPED[name]
-        options.append(_option(name, kind, declared[name].metadata["told"], default))
-    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    command.__annotations__ = {o.name: o.annotation for o in options}
-    return command
-
-
-@_options_from_config
-def run(out: Path, **options: Any) -> None:
+@with_settings(ExperimentConfig)
+def run(out: Annotated[Path, typer.Option(help="The run's own folder.")], **settings: Any) -> None:
     """Run one experiment into its own folder; a run that was cut off goes on."""
-    options["strategy_params"] = _json_object("--strategy-params", options["strategy_params"])
-    options["budgets"] = _numbers("--budgets", options["budgets"])
-    config = ExperimentConfig(**options)
+    config = ExperimentConfig(**given(ExperimentConfig, settings))
     print("".join(f"{name:>10}" for name in COLUMNS), flush=True)
     finished = run_experiment(config, out, on_round=_print_row)
     last = finished.history.iloc[-1]
@@ -109,20 +81,3 @@ def data(
         for row in inventory():
             size = f"{row['megabytes']:>6.1f} MB"
             print(f"{row['name']:<20}{row['state']:<10}{size}  {row['where']}  {row['note']}")
-
-
-def _json_object(option: str, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"focus": 4}}')
-    return value
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise AlodError(f"{option} {text!r}: expected numbers such as 20,50,100") from None

@@ -1,4 +1,17 @@
-"""Many image files as one array on disk: read once, memory-mapped ever after."""
+"""Many image files as one array on disk: read once, memory-mapped ever after.
+
+`cache` is a folder of this module's own, which may be deleted at any time; an array of `images` is
+one that :func:`alod.data.from_arrays` takes, (N, H, W) or (N, C, H, W).
+
+>>> from pathlib import Path
+>>> from PIL import Image
+>>> Path("photos").mkdir()
+>>> Image.new("L", (40, 30)).save("photos/1.png")
+>>> _ = Path("photos/2.png").write_text("no image")
+>>> pool = read_folder(Path("photos"), Path("pool"), side=28)
+>>> pool.files, list(pool.broken), pool.images.shape
+(('1.png',), ['2.png'], (1, 1, 28, 28))
+"""
 
 import csv
 import io
@@ -6,6 +19,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +38,7 @@ from alod.images.files import (
     left_out,
     list_images,
     no_image,
+    open_upright,
     read_square,
 )
 from alod.images.names import nfc
@@ -35,26 +50,11 @@ Reader = Callable[[str, Span | None], tuple[npt.NDArray[np.uint8], Span | None]]
 
 @dataclass(frozen=True)
 class Pool:
-    """Images of one size, and where each comes from.
+    """Images of one size, uint8 (N, C, H, W), read-only; C is 1 if all are grey, otherwise 3.
 
-    Attributes
-    ----------
-    images : numpy.memmap
-        uint8 (N, C, H, W), read-only; C is 1 if every image is grey, otherwise 3.
-    files : tuple of str
-        The name of each: its path below the folder with forward slashes, or its row number.
-    broken : dict of str
-        Files that were left out, and why.
-    span : (float, float) or None
-        The levels that became 0 and 255; None if no image holds more than 8 bits.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pathlib import Path
-    >>> pool = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
-    >>> pool.images.shape, pool.broken
-    ((3, 1, 28, 28), {})
+    `files`: the name of each, its path below the folder with forward slashes, or its row number;
+    `broken`: those left out, and why; `span`: the levels that became 0 and 255, None if no image
+    holds more than 8 bits.
     """
 
     images: np.memmap
@@ -64,40 +64,13 @@ class Pool:
 
 
 def read_folder(folder: Path, cache: Path, side: int) -> Pool:
-    """Read the image files below a folder, those alone that are new or changed since the last time.
+    """Read the image files below a `folder`, of those known only what has changed.
 
-    Parameters
-    ----------
-    folder : Path
-        PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or
-        color; links are followed, hidden files and folders passed over. Scaled, cropped and resized
-        as :func:`alod.images.folder.from_folder` does; where levels beyond those known come in, all
-        images of more than 8 bits are read again.
-    cache : Path
-        A folder of this function's own, which may be deleted at any time.
-    side : int
-        Height and width of the images in pixels.
-
-    Returns
-    -------
-    Pool
-        Sorted by name. Image files that cannot be read are in ``broken``, never fatal.
-
-    Raises
-    ------
-    AlodError
-        If the folder is not there or holds no readable image, or the disk is full.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> Path("photos").mkdir()
-    >>> Image.new("L", (40, 30)).save("photos/1.png")
-    >>> _ = Path("photos/2.png").write_text("no image")
-    >>> pool = read_folder(Path("photos"), Path("pool"), side=28)
-    >>> pool.files, list(pool.broken)
-    (('1.png',), ['2.png'])
+    PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or color;
+    links are followed, hidden files and folders passed over. Scaled, cropped and resized to `side`
+    pixels as :func:`alod.images.folder.from_folder` does, sorted by name; where levels beyond those
+    known come in, all images of more than 8 bits are read again. Files that cannot be read are in
+    ``broken``, never fatal; a folder without a readable one is refused.
     """
     if not folder.is_dir():
         raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
@@ -125,84 +98,20 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
 
 
 def read_array(images: npt.ArrayLike, cache: Path) -> Pool:
-    """Copy an array of images to disk, so that a run can go on without it.
-
-    Parameters
-    ----------
-    images : array
-        As :func:`alod.data.from_arrays` takes them.
-    cache : Path
-        A folder of this function's own.
-
-    Returns
-    -------
-    Pool
-        In the array's order, named by row number from ``"0"``.
-
-    Raises
-    ------
-    AlodError
-        If it is no array of images, or the disk is full.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pathlib import Path
-    >>> pool = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
-    >>> list(pool.files)
-    ['0', '1', '2']
-    """
+    """Copy an array of `images` to disk, in its order, so that a run can go on without it."""
     rows, span = from_arrays(images).images.numpy(), span_of(images)
     listing = {str(i): (row.nbytes, zlib.crc32(row)) for i, row in enumerate(rows)}
     return _refresh(listing, lambda name, _: (rows[int(name)], span), cache, rows.shape[1:])
 
 
 def cached(cache: Path) -> Pool | None:
-    """Return what an earlier call read, without looking at where it came from.
-
-    Parameters
-    ----------
-    cache : Path
-        The folder that was given then.
-
-    Returns
-    -------
-    Pool or None
-        None if nothing whole is there.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pathlib import Path
-    >>> cached(Path("pool")) is None
-    True
-    >>> _ = read_array(np.zeros((3, 28, 28), np.uint8), Path("pool"))
-    >>> cached(Path("pool")).files
-    ('0', '1', '2')
-    """
+    """Return what was read earlier, as it is on disk; None if anything of it is amiss."""
     found = _load(cache)
     return None if found is None else found[0]
 
 
 def same_images(pool: Pool, images: npt.ArrayLike) -> bool:
-    """Tell whether an array holds the images of a pool, in its order.
-
-    Parameters
-    ----------
-    pool : Pool
-        Read before.
-    images : array
-        As :func:`alod.data.from_arrays` takes them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pathlib import Path
-    >>> images = np.zeros((3, 28, 28), np.uint8)
-    >>> pool = read_array(images, Path("pool"))
-    >>> same_images(pool, images), same_images(pool, images + 1)
-    (True, False)
-    """
+    """Tell whether an array holds the `images` of a `pool`, in its order."""
     rows = from_arrays(images).images.numpy()
     here = pool.images.shape
     if len(rows) != here[0] or rows.shape[2:] != here[2:] or here[1] not in (1, rows.shape[1]):
@@ -212,25 +121,30 @@ def same_images(pool: Pool, images: npt.ArrayLike) -> bool:
 
 
 def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
-    """Return an image as the content of a PNG file.
-
-    Parameters
-    ----------
-    image : Image or numpy.ndarray
-        Pillow's, or uint8 (C, H, W); other than 1 or 3 channels are shown as their mean.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> as_png(np.zeros((28, 28), np.uint8))[1:4]
-    b'PNG'
-    """
+    """Return an `image`, Pillow's or uint8 (C, H, W), as PNG; of odd channels the mean."""
     if isinstance(image, np.ndarray):
         plane = image[0] if len(image) == 1 else image.mean(axis=0).astype(np.uint8)
         image = Image.fromarray(image.transpose(1, 2, 0).copy() if len(image) == 3 else plane)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def picture(
+    file: Path | None, row: npt.NDArray[np.uint8], span: Span | None, side: int = 256
+) -> bytes:
+    """Return an image as PNG, no longer than `side`, as a person wants to see it.
+
+    From its own `file`, where that is there, else from what is learned from, `row` uint8 (C, H, W);
+    `span` is the pool's.
+    """
+    if file is not None:
+        # Gone or damaged since it was read: show what is learned from.
+        with suppress(Exception):
+            image, _ = open_upright(file, span, side)
+            image.thumbnail((side, side))
+            return as_png(image)
+    return as_png(np.asarray(row))
 
 
 def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]) -> Pool:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,20 +19,14 @@ class Journal:
 
     A kill at any moment leaves whole rows and at most one torn tail, which is not read and is cut
     off before the next row is added; a row counts once its line break is on disk. Several processes
-    may add rows to one file: each holds a lock while it calls :meth:`read_new` and then
+    may add rows to the file at `path`: each holds a lock while it calls :meth:`read_new` and then
     :meth:`append`.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it appears with the first row.
 
     Examples
     --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> Journal(folder / "labels.csv").append([("a/1.png", "cat"), ("a/2.png", "dog")])
-    >>> Journal(folder / "labels.csv").read_new()
+    >>> from pathlib import Path
+    >>> Journal(Path("labels.csv")).append([("a/1.png", "cat"), ("a/2.png", "dog")])
+    >>> Journal(Path("labels.csv")).read_new()
     [('a/1.png', 'cat'), ('a/2.png', 'dog')]
     """
 
@@ -41,17 +36,9 @@ class Journal:
         self._line = 0
 
     def read_new(self) -> list[tuple[str, str]]:
-        """Return the rows that were added since the last call, by whichever process.
+        """Return file and answer of the rows added since the last call, by whichever process.
 
-        Returns
-        -------
-        list of (str, str)
-            File and answer, in the order written.
-
-        Raises
-        ------
-        AlodError
-            If a line is damaged, or the file has become shorter than what was read of it.
+        Refused if a line is damaged, or the file has become shorter than what was read of it.
         """
         with refusing(self.path, "let it be read, the answers are in it"):
             if not self.path.exists() and not self._offset:
@@ -75,18 +62,10 @@ class Journal:
         return rows
 
     def append(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Add rows; they are on disk when this returns.
+        """Add `rows`, file and answer without line breaks; they are on disk when this returns.
 
-        Parameters
-        ----------
-        rows : iterable of (str, str)
-            File and answer, without line breaks. Call :meth:`read_new` before, so that nobody
-            else's rows are taken for a torn tail.
-
-        Raises
-        ------
-        AlodError
-            If the disk refuses them; none of them is in the file then.
+        Call :meth:`read_new` before, so that nobody else's rows are taken for a torn tail. What the
+        disk refuses is not in the file then, none of it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         text = io.StringIO()
@@ -138,13 +117,9 @@ class Journal:
 
 def _sync_folder(folder: Path) -> None:
     """Let the folder's entry for a new file survive a power cut, where the system can."""
-    try:
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,4 +1,19 @@
-"""What labeling has brought so far: when to stop, how good it is, which labels look wrong."""
+"""What labeling has brought so far: when to stop, how good it is, which labels look wrong.
+
+Of a `learner`, an :class:`alod.learner.ActiveLearner`, whose classes have the names `classes`, in
+the order of the class numbers; `history` has a row for each fit, columns :data:`HISTORY`.
+
+>>> import alod
+>>> data = alod.load_dataset("mnist_mini")
+>>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
+>>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
+>>> observe(learner, before=None)["n_labeled"], len(suspected_errors(learner, n=5)) <= 5
+(40, True)
+>>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
+'40 labels'
+>>> accuracy_sentence(45, 50).partition(",")[0]
+'Estimated accuracy 90.0 %'
+"""
 
 from collections.abc import Sequence
 
@@ -30,32 +45,12 @@ def observe(
     before: npt.NDArray[np.int64] | None,
     audit: tuple[int, int] = (0, 0),
 ) -> dict[str, float]:
-    """Describe the state after a fit, as one row of a history.
+    """Describe the state after a fit, as one row of a history: the keys of :data:`HISTORY`.
 
-    Parameters
-    ----------
-    learner : ActiveLearner
-        It has just learned.
-    before : numpy.ndarray or None
-        int64 (N,), its predictions for all its images before; None after the first fit.
-    audit : (int, int)
-        How many audit images it gets right, of how many that were answered.
-
-    Returns
-    -------
-    dict
-        The keys of :data:`HISTORY`; ``changed`` is the share of predictions that the fit changed,
-        ``kappa`` the agreement corrected for chance; both NaN after the first fit, kappa while a
-        class has no label.
-
-    Examples
-    --------
-    >>> import alod
-    >>> data = alod.load_dataset("mnist_mini")
-    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
-    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
-    >>> observe(learner, before=None)["n_labeled"]
-    40
+    ``changed`` is the share of predictions that the fit changed from those `before`, int64 (N,), of
+    all images, ``kappa`` the agreement corrected for chance; both NaN after the first fit, where
+    there are none, kappa while a class has no label. `audit`: how many audit images it gets right,
+    of how many that were answered.
     """
     changed, kappa = float("nan"), float("nan")
     if before is not None:
@@ -75,60 +70,16 @@ def observe(
 
 
 def predictions(learner: ActiveLearner) -> npt.NDArray[np.int64]:
-    """Return what the learner takes every one of its images for.
-
-    Parameters
-    ----------
-    learner : ActiveLearner
-        It has learned at least once.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 (N,), classes.
-
-    Examples
-    --------
-    >>> import alod
-    >>> data = alod.load_dataset("mnist_mini")
-    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
-    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
-    >>> predictions(learner).shape
-    (500,)
-    """
+    """Return what a fitted learner takes every one of its images for, int64 (N,), classes."""
     return np.asarray(learner.outputs()[1].argmax(1))
 
 
 def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval in which the true share lies, given a random sample.
+    """Return the ends in [0, 1] between which the true share lies, given a random sample.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". It
-    holds for small samples and for shares near 0 and 1, where the usual interval does not.
-
-    Parameters
-    ----------
-    right : int
-        Successes, 0 to `answered`.
-    answered : int
-        Size of the sample, at least 1.
-    level : float
-        Confidence, in (0, 1).
-
-    Returns
-    -------
-    low, high : float
-        In [0, 1].
-
-    Raises
-    ------
-    AlodError
-        If a number is out of range.
-
-    Examples
-    --------
-    >>> low, high = wilson_interval(45, 50)
-    >>> round(low, 3), round(high, 3)
-    (0.786, 0.957)
+    holds for small samples and for shares near 0 and 1, where the usual interval does not. `right`
+    are the successes of `answered`, at least 1; `level` is the confidence, in (0, 1).
     """
     from scipy.stats import binomtest
 
@@ -141,23 +92,7 @@ def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[flo
 
 
 def accuracy_sentence(right: int, answered: int) -> str:
-    """Say how good the classifier is, as far as a random audit set can tell.
-
-    Parameters
-    ----------
-    right, answered : int
-        Audit images that the classifier gets right, and that were answered.
-
-    Returns
-    -------
-    str
-        One sentence.
-
-    Examples
-    --------
-    >>> accuracy_sentence(45, 50).partition(",")[0]
-    'Estimated accuracy 90.0 %'
-    """
+    """Say how good the classifier is, given how many audit images, `answered`, it gets `right`."""
     if not answered:
         return "No audit image is answered yet, so nobody knows how good the classifier is."
     low, high = wilson_interval(right, answered)
@@ -167,30 +102,21 @@ def accuracy_sentence(right: int, answered: int) -> str:
     )
 
 
-def class_balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFrame:
+def advice(history: pd.DataFrame, missing: Sequence[str]) -> list[str]:
+    """Say how good the classifier is, and whether to go on; `missing` classes have no label."""
+    if not len(history):
+        return []
+    told, last = [stopping_advice(history, missing)], history.iloc[-1]
+    if last["audit_answered"]:
+        told.insert(0, accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
+    return told
+
+
+def balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFrame:
     """Count the labels of each class, beside the share of the pool that is taken for it.
 
-    Parameters
-    ----------
-    learner : ActiveLearner
-        With or without labels.
-    classes : sequence of str
-        Names in the order of the class numbers.
-
-    Returns
-    -------
-    DataFrame
-        A row for each class: ``label, n_labeled, predicted_share`` (of the pool, in [0, 1]; NaN
-        before the first fit).
-
-    Examples
-    --------
-    >>> import alod
-    >>> data = alod.load_dataset("mnist_mini")
-    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
-    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
-    >>> int(class_balance(learner, data.classes)["n_labeled"].sum())
-    40
+    A row for each class: ``label, n_labeled, predicted_share`` (in [0, 1]; NaN before the first
+    fit).
     """
     n = len(classes)
     counts = np.bincount(learner.answers[learner.labeled], minlength=n)
@@ -205,44 +131,15 @@ def suspected_errors(
 ) -> pd.DataFrame:
     """Find the labels that look wrong: images that are outliers within their labeled class.
 
-    A classifier that has seen a wrong label believes it. So the labels are cut into folds, and each
-    fold is embedded by a copy that has not learned from it; there, exact kNN detectors fitted on
-    each class of the other folds tell how outlying the image is to its own class, and how outlying
-    to the best other one. It costs `folds` fits.
+    A classifier that has seen a wrong label believes it. So the labels are cut, by the `seed`, into
+    `folds`, 2 or more, and each fold is embedded by a copy that has not learned from it; there,
+    exact kNN detectors fitted on each class of the other folds tell how outlying the image is to
+    its own class, and how outlying to the best other one. It costs `folds` fits.
 
+    Returns at most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
+    ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
+    outlyingness to the other: positive, since only those are named that the other fits better).
     Fails where a class has few labels: then honest images of it look as strange as wrong ones.
-
-    Parameters
-    ----------
-    learner : ActiveLearner
-        With labels of at least two classes.
-    n : int
-        Images to name at most.
-    folds : int
-        Parts, 2 or more, and no more than there are labels.
-    seed : int
-        Cuts the folds.
-
-    Returns
-    -------
-    DataFrame
-        At most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
-        ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
-        outlyingness to the other: positive, since only those are named that the other fits better).
-
-    Raises
-    ------
-    AlodError
-        If a number is out of range or fewer than two classes are labeled.
-
-    Examples
-    --------
-    >>> import alod
-    >>> data = alod.load_dataset("mnist_mini")
-    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
-    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
-    >>> len(suspected_errors(learner, n=5)) <= 5
-    True
     """
     labeled = learner.labeled
     targets = torch.as_tensor(learner.answers[labeled])
@@ -289,47 +186,18 @@ def report(
 ) -> str:
     """Tell the state of a labeling in a few plain lines.
 
-    Parameters
-    ----------
-    learner : ActiveLearner
-        With or without labels.
-    classes : sequence of str
-        Names in the order of the class numbers.
-    history : DataFrame
-        Columns as :data:`HISTORY`, one row for each fit; may be empty.
-    files_left_out : int
-        Image files that could not be read.
-
-    Returns
-    -------
-    str
-        Lines of text.
-
-    Examples
-    --------
-    >>> import alod
-    >>> data = alod.load_dataset("mnist_mini")
-    >>> learner = alod.ActiveLearner(data.images[:500], n_classes=10, model="lenet5", steps=5)
-    >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
-    >>> import pandas as pd
-    >>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
-    '40 labels'
+    `files_left_out`: image files that could not be read.
     """
-    balance = class_balance(learner, classes)
-    counts = ", ".join(f"{row.label} {row.n_labeled}" for row in balance.itertuples())
+    counts = balance(learner, classes)
+    told = ", ".join(f"{row.label} {row.n_labeled}" for row in counts.itertuples())
     n_skipped = int(np.isin(learner.answers, (SKIPPED, UNCLEAR)).sum())
     lines = [
-        f"{len(learner.labeled)} labels ({counts}), {(learner.answers == FOREIGN).sum()} not one "
+        f"{len(learner.labeled)} labels ({told}), {(learner.answers == FOREIGN).sum()} not one "
         f"of these, {n_skipped} skipped; {len(learner.pool)} images left in the pool."
     ]
-    missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
+    missing = counts.loc[counts["n_labeled"] == 0, "label"].tolist()
     if len(learner.labeled) and missing:
         lines.append(f"No label yet: {', '.join(missing)}.")
     if files_left_out:
         lines.append(f"Image files left out because they cannot be read: {files_left_out}.")
-    if len(history):
-        last = history.iloc[-1]
-        if last["audit_answered"]:
-            lines.append(accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
-        lines.append(stopping_advice(history, missing))
-    return "\n".join(lines)
+    return "\n".join([*lines, *advice(history, missing)])

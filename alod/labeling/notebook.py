@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alod.errors import AlodError, check_count
+from alod.labeling.run import LabelingRun
 from alod.labeling.tables import check_classes
 from alod.learner import ActiveLearner
 
@@ -12,38 +13,19 @@ if TYPE_CHECKING:
 
 
 def label(
-    learner: ActiveLearner,
-    classes: Sequence[str] | None = None,
-    k: int = 20,
+    learner: ActiveLearner | LabelingRun, classes: Sequence[str] | None = None, k: int = 20
 ) -> "LabelWidget":
-    """Show what the learner asks for, as a grid of images to be labeled with the keyboard.
+    """Show what a learner asks for, as a grid of images to be labeled with the keyboard.
 
-    Works where widgets do: JupyterLab, Jupyter Notebook, VS Code, Colab. Each answer goes to the
-    learner at once; of a learner from :func:`open_run` it is on disk then.
+    Of a `learner` in memory, or a run from :func:`open_run`, whose answers are on disk at once.
+    `classes` are names in the order of the class numbers, which a run knows; `k` images make a
+    batch, 1 to 1000. Works where widgets do: JupyterLab, Jupyter Notebook, VS Code, Colab.
 
     Keys: digits for the first ten classes (1 to 9, 0), space to accept the suggestion, U undo,
     S skip, C cannot tell, N not one of these, arrows to move, Enter to learn and ask for more.
 
-    Parameters
-    ----------
-    learner : ActiveLearner
-        From :func:`open_run`, or one that lives in memory.
-    classes : sequence of str, optional
-        Class names in the order of the class numbers; not needed for a learner that knows them.
-    k : int
-        Images in a batch, 1 to 1000.
-
-    Returns
-    -------
-    LabelWidget
-        It shows itself as a cell's last line. Scripts drive it with its methods ``answer``,
-        ``undo`` and ``learn``. Asked again for the same learner, it is the same grid: two cells
-        show the same images and answers.
-
-    Raises
-    ------
-    AlodError
-        If anywidget is not installed, or there are not as many names as classes.
+    Scripts drive it with its methods ``answer``, ``undo`` and ``learn``. Asked again for the same
+    learner, it is the same grid: two cells show the same images and answers.
 
     Examples
     --------
@@ -51,8 +33,7 @@ def label(
     >>> import alod
     >>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
     >>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
-    >>> panel = label(run, k=5)
-    >>> len(panel.tiles)
+    >>> len(label(run, k=5).tiles)
     5
     """
     known = getattr(learner, "classes", None)

@@ -5,122 +5,83 @@ import os
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from alod import strategies
 from alod._depth import darkness
-from alod.errors import AlodError, check_count, check_name, plain
+from alod.errors import AlodError
 from alod.files import lock_run, refusing, write_atomically
 from alod.images.files import is_passed_over, left_out, parts_of
 from alod.images.names import nfc, spellings
 from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
-from alod.labeling.run import PATIENCE, LabelingRun, Settings
+from alod.labeling.run import PATIENCE, LabelingRun
+from alod.labeling.settings import Settings
 from alod.labeling.tables import check_classes
-from alod.learner import ActiveLearner
-from alod.models import MODELS
+from alod.recipe import takes
 
+Source = str | Path | npt.ArrayLike | None
 _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 
 
+@takes(Settings)
 def open_run(
     folder: str | Path,
-    images: str | Path | npt.ArrayLike | None = None,
+    images: Source = None,
     classes: Sequence[str] | None = None,
-    *,
-    model: str | nn.Module | None = None,
-    strategy: str | strategies.Strategy | None = None,
-    device: str = "auto",
     **settings: Any,
 ) -> LabelingRun:
-    """Make a run that people label, or go on with one, after whatever may have happened.
+    """Make a run that people label, or go on with one, with every answer ever given.
 
-    Parameters
-    ----------
-    folder : str or Path
-        The run's own folder, made if it is not there.
-    images : str, Path or array, optional
-        A folder of image files, or an array as :func:`alod.data.from_arrays` takes them; needed
-        the first time, and after the images have moved. Image files that were added, changed or
-        removed since the last time are noticed.
-    classes : sequence of str, optional
-        Class names, needed the first time, unless ``folders_are_classes``.
-    model : str or torch.nn.Module, optional
-        A name, by default ``"cnn"``, or a module that returns ``(embedding, logits)``, which is to
-        be given again each time.
-    strategy : str or callable, optional
-        A name, by default ``"outlier"``, or a function, which is to be given again each time.
-    device : str
-        ``auto``, ``cpu``, ``cuda`` or ``mps``; need not be the one the run was made on.
-    **settings
-        Fields of :class:`Settings`; later, only what they are already.
+    `folder` is the run's own, made if it is not there. `images`, a folder of image files, or an
+    array as :func:`alod.data.from_arrays` takes them, are needed the first time, and after they
+    have moved; files that were added, changed or removed since are noticed. `classes`, their names,
+    are needed the first time, unless `folders_are_classes`.
 
-    Returns
-    -------
-    LabelingRun
-        With every answer ever given.
-
-    Raises
-    ------
-    AlodError
-        If an argument is wrong or not what the run was made with, the folder holds something else,
-        or the disk refuses.
+    The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
+    a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later, only what
+    they are already, but a `model` or `strategy` of one's own, which is to be given each time, and
+    the `device`.
 
     Examples
     --------
-    >>> import tempfile
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
-    >>> folder = tempfile.mkdtemp()
-    >>> run = open_run(folder, digits.images[:200], digits.classes, model="lenet5", steps=20)
+    >>> run = open_run("run", digits.images[:200], digits.classes, model="lenet5", steps=20)
     >>> asked = run.query(30)
     >>> run.teach(asked, digits.targets[asked])
-    >>> len(open_run(folder).labeled)  # from what is on disk
+    >>> len(open_run("run").labeled)  # from what is on disk
     30
     """
     path = Path(folder).expanduser()
-    unknown = set(settings) - {f.name for f in fields(Settings)}
-    if unknown:
-        allowed = ", ".join(f.name for f in fields(Settings))
-        raise AlodError(f"unknown setting {min(unknown)!r}: expected one of {allowed}")
-    given = plain(settings)
     if classes is not None:
-        given["classes"] = check_classes(classes)
-    for name, value in (("model", model), ("strategy", strategy)):
-        if value is not None:
-            given[name] = value if isinstance(value, str) else "given"
+        settings["classes"] = check_classes(classes)
+    for name in ("model", "strategy"):
+        if name in settings and settings[name] is None:
+            del settings[name]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
-        run = _make_or_reopen(path, images, given, model, strategy, device)
+        run = _make_or_reopen(path, images, settings)
     for note in notes:  # told where the user called
         warnings.warn(str(note.message), note.category, stacklevel=2)
     return run
 
 
-def _make_or_reopen(
-    path: Path,
-    images: str | Path | npt.ArrayLike | None,
-    given: dict[str, Any],
-    model: str | nn.Module | None,
-    strategy: str | strategies.Strategy | None,
-    device: str,
-) -> LabelingRun:
+def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
     created = not path.exists()
     if not (path / "run.json").exists():
         # Refused before anything is written.
         _check_new(path, images)
-        _settings(given, images, path, strategy)
+        _settings(path, images, given, {})
     with refusing(path, "give a folder that can be written"):
         path.mkdir(parents=True, exist_ok=True)
     try:
         with lock_run(path, PATIENCE):
             _sweep_leftovers(path)
-            run = _open(path, images, given, model, strategy, device)
+            run = _open(path, images, given)
     except Exception:
         if not (path / "run.json").exists():
             # What was read of a pool without a run would be taken for another run's.
@@ -136,95 +97,79 @@ def _make_or_reopen(
     return run
 
 
-def _open(
-    path: Path,
-    images: str | Path | npt.ArrayLike | None,
-    given: dict[str, Any],
-    model: str | nn.Module | None,
-    strategy: str | strategies.Strategy | None,
-    device: str,
-) -> LabelingRun:
+def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
     made = (path / "run.json").exists()
-    stored = _read_json(path / "run.json") if made else {}
-    kept: dict[str, Any] = stored.get("settings", {})
-    for name, value in given.items():
-        if made and _plain(value) != kept.get(name):
-            raise AlodError(
-                f"{path}: was made with {name}={kept.get(name)!r}, not {_plain(value)!r}; leave it "
-                "out, or make another run folder"
-            )
-    values = kept | given
-    for name, value in (("model", model), ("strategy", strategy)):
-        if values.get(name) == "given" and not callable(value):
-            raise AlodError(
-                f"{path}: was made with a {name} of your own; open it in Python, "
-                f"alod.open_run({str(path)!r}, {name}=...)"
-            )
-    settings = _settings(values, images, path, strategy)
-    where = stored.get("images")
-    if made and images is not None and isinstance(where, list) != isinstance(images, str | Path):
-        made_of = "a folder of images" if isinstance(where, list) else "an array"
-        raise AlodError(f"{path}: was made of {made_of}; leave images= out")
+    stored = _read_json(path / "run.json") if made else {"images": None, "settings": {}}
+    kept, where = stored["settings"], stored.get("images")
+    settings = _settings(path, images, given, kept)
+    if made:
+        _check_same(path, given, kept, settings.stored())
+        if images is not None and isinstance(where, list) != isinstance(images, str | Path):
+            made_of = "a folder of images" if isinstance(where, list) else "an array"
+            raise AlodError(f"{path}: was made of {made_of}; leave images= out")
     root = _image_root(path, images, where)
     pool = _read_pool(path, images, root, settings.image_size)
-    run = LabelingRun(
-        path,
-        settings,
-        pool,
-        root,
-        model if isinstance(model, nn.Module) else settings.model,
-        strategy if callable(strategy) else settings.strategy,
-        device,
-    )
+    run = LabelingRun(path, settings, pool, root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
-    content = {"images": where, "settings": _plain(asdict(settings))}
+    content = {"images": where, "settings": settings.stored()}
     if content != stored:
         mend = "free space or access, then open the run again"
         write_atomically(path / "run.json", json.dumps(content, indent=1) + "\n", mend)
     return run
 
 
-def _settings(
-    values: dict[str, Any],
-    images: str | Path | npt.ArrayLike | None,
-    path: Path,
-    strategy: str | strategies.Strategy | None,
-) -> Settings:
-    """Check and complete the settings of a run."""
+def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str, Any]) -> Settings:
+    """Return the settings that were `given`, or `kept` when the run was made."""
+    values = kept | given
     if values.get("folders_are_classes") and not values.get("classes"):
-        if not isinstance(images, str | Path):
-            raise AlodError("folders_are_classes: expected images=, a folder with a folder a class")
-        root = Path(images).expanduser()
-        names = {nfc(p.name) for p in root.glob("*") if p.is_dir() and not is_passed_over(p.name)}
-        if parts := parts_of(names):
-            raise AlodError(
-                f"image folder {root}: {', '.join(sorted(parts))} look like the parts of one data "
-                "set, not like classes; give the folder of one, or classes="
-            )
-        values["classes"] = check_classes(sorted(names))
+        values["classes"] = _classes_of_folders(images)
     if not values.get("classes"):
         raise AlodError(f"{path}: a new run needs classes=, such as ['cat', 'dog']")
-    later = values.keys() - {f.name for f in fields(Settings)}
+    later = kept.keys() - {f.name for f in fields(Settings)}
     if later:
         raise AlodError(
             f"{path / 'run.json'}: has the setting {min(later)!r}, unknown to this version of alod;"
             " upgrade alod"
         )
-    settings = Settings(**{**values, "classes": check_classes(values["classes"])})
-    check_count("image_size", settings.image_size, 16, 1024)
-    check_count("audit", settings.audit, 0)
-    if settings.model != "given":
-        check_name("model", settings.model, MODELS)
-    # The learner's own checks, on one blank image, before a million others are read.
-    blank = np.zeros((1, 1, 16, 16), np.uint8)
-    chosen = strategy if callable(strategy) else settings.strategy
-    ActiveLearner(blank, len(settings.classes), "lenet5", chosen, **settings.of_learner)
+    for name in ("model", "strategy"):
+        if values.get(name) == "given":
+            raise AlodError(
+                f"{path}: was made with a {name} of your own; open it in Python, "
+                f"alod.open_run({str(path)!r}, {name}=...)"
+            )
+    settings = Settings.of(**values)
+    settings.stored()  # refuses what no file can hold
     return settings
 
 
-def _image_root(
-    path: Path, images: str | Path | npt.ArrayLike | None, stored: object
-) -> Path | None:
+def _check_same(
+    path: Path, given: dict[str, Any], kept: dict[str, Any], now: dict[str, Any]
+) -> None:
+    """Refuse what was `given` if the run was made otherwise."""
+    for name in given:
+        default = getattr(Settings, name, None)
+        was, is_now = (told.get(name, default) for told in (kept, now))
+        if was != is_now:
+            raise AlodError(
+                f"{path}: was made with {name}={was!r}, not {is_now!r}; leave it out, or make "
+                "another run folder"
+            )
+
+
+def _classes_of_folders(images: Source) -> tuple[str, ...]:
+    if not isinstance(images, str | Path):
+        raise AlodError("folders_are_classes: expected images=, a folder with a folder a class")
+    root = Path(images).expanduser()
+    names = {nfc(p.name) for p in root.glob("*") if p.is_dir() and not is_passed_over(p.name)}
+    if parts := parts_of(names):
+        raise AlodError(
+            f"image folder {root}: {', '.join(sorted(parts))} look like the parts of one data "
+            "set, not like classes; give the folder of one, or classes="
+        )
+    return check_classes(sorted(names))
+
+
+def _image_root(path: Path, images: Source, stored: object) -> Path | None:
     """Return the folder of the images, wherever it has moved to; None for an array."""
     if isinstance(images, str | Path):
         return Path(images).expanduser().resolve()
@@ -234,9 +179,7 @@ def _image_root(
     return next((place for place in places if place.is_dir()), places[0])
 
 
-def _read_pool(
-    path: Path, images: str | Path | npt.ArrayLike | None, root: Path | None, side: int
-) -> Pool:
+def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
     """Read the images, or go on with those that were read before."""
     cache = path / "pool"
     old = cached(cache)
@@ -322,12 +265,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
         raise AlodError(f"{path}: is damaged; {_RESCUE}")
-    found["settings"] = json.loads(nfc(json.dumps(found["settings"], ensure_ascii=False)))
-    return found
-
-
-def _plain(value: Any) -> Any:
-    try:
-        return json.loads(json.dumps(value))
-    except TypeError as error:
-        raise AlodError(f"{value!r}: {error}; give plain values") from None
+    settings = json.loads(nfc(json.dumps(found["settings"], ensure_ascii=False)))
+    settings["strategy_params"] = settings.get("strategy_params") or None
+    return found | {"settings": settings}

@@ -1,4 +1,16 @@
-"""Batches as tables: questions go out as CSV, answers come back from any labeling tool."""
+"""Batches as tables: questions go out as CSV, answers come back from any labeling tool.
+
+An answer is a class name or one of :data:`ANSWERS`, in files and on the page; its code is that of
+:class:`alod.answers.Answers`. `path` is a CSV file; `classes`, `files` and `broken` are a run's.
+
+>>> from pathlib import Path
+>>> write_batch(Path("batch.csv"), ["a.png", "b.png"], ["cat", ""])
+>>> Path("batch.csv").read_text().splitlines()
+['file,label,suggestion', 'a.png,,cat', 'b.png,,']
+>>> _ = Path("batch.csv").write_text("file,label" + chr(10) + "a.png,dog" + chr(10) + "b.png,")
+>>> read_answers(Path("batch.csv"), {"a.png": 0, "b.png": 1}, ["cat", "dog"], broken={})
+{'a.png': 'dog'}
+"""
 
 import csv
 import io
@@ -6,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from alod.answers import FOREIGN, SKIPPED, UNCLEAR, UNLABELED
 from alod.errors import AlodError, check_names
 from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.images.names import is_class_name, nfc
@@ -16,29 +29,25 @@ SKIP_WORD = "skip"
 UNDO_WORD = "undo"
 ANSWERS = (FOREIGN_WORD, UNCLEAR_WORD, SKIP_WORD)
 """Answers that are no class; no class may have such a name."""
+WORDS = {FOREIGN: FOREIGN_WORD, SKIPPED: SKIP_WORD, UNCLEAR: UNCLEAR_WORD, UNLABELED: UNDO_WORD}
+
+
+def word_of(code: int, classes: Sequence[str]) -> str:
+    """Return the answer that a `code` stands for, ``"undo"`` for none."""
+    return classes[code] if code >= 0 else WORDS[code]
+
+
+def code_of(answer: str, classes: Sequence[str]) -> int:
+    """Return the code of an `answer`."""
+    if answer in classes:
+        return classes.index(answer)
+    return next(code for code, word in WORDS.items() if word == answer)
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Return class names without the blanks around them, in one Unicode form, or refuse them.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        At least two, all different, of text that can be seen.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    AlodError
-        If they are not of these, or a name is reserved for an answer that is no class.
-
-    Examples
-    --------
-    >>> check_classes(["cat ", "dog"])
-    ('cat', 'dog')
+    At least two, all different, of text that can be seen, none kept for an answer that is no class.
     """
     names = tuple(nfc(name.strip()) for name in check_names("classes", classes))
     for name in names:
@@ -54,28 +63,9 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) -> None:
-    """Write a batch to be labeled: a CSV file ``file,label,suggestion``, the labels blank.
+    """Write a batch to be labeled, ``file,label,suggestion``, whole or not at all, labels blank.
 
-    Parameters
-    ----------
-    path : Path
-        Replaced whole or not at all.
-    files : iterable of str
-        Names of the images asked for.
-    suggestions : iterable of str
-        What the classifier takes each for; blank before it has learned.
-
-    Raises
-    ------
-    AlodError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> write_batch(Path("batch.csv"), ["a.png"], ["cat"])
-    >>> Path("batch.csv").read_text().splitlines()
-    ['file,label,suggestion', 'a.png,,cat']
+    `suggestions`: what the classifier takes each of the `files` for; blank before it has learned.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -92,39 +82,17 @@ def read_answers(
     broken: Mapping[str, str],
     root: Path | None = None,
 ) -> dict[str, str]:
-    """Read a labeled batch, from whatever tool it comes.
+    """Read a labeled batch, from whatever tool it comes: file -> answer, in the order of the rows.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8 text with a header line that names a column ``file`` and a column ``label``, among
-        others, separated by commas, semicolons or tabs. Rows with a blank label are passed over.
-    files : mapping of str to int
-        The images that there are, their names in the Unicode form NFC.
-    classes : sequence of str
-        A label is one of these or of :data:`ANSWERS`.
-    broken : mapping of str to str
-        Files that were left out, and why.
-    root : Path, optional
-        The folder of the images: absolute paths below it are understood.
-
-    Returns
-    -------
-    dict of str to str
-        File to answer, in the order of the rows; empty if every label is blank.
+    UTF-8 text with a header line that names a column ``file`` and a column ``label``, among others,
+    separated by commas, semicolons or tabs. Rows with a blank label are passed over. `files` are
+    the images that there are, their names in the Unicode form NFC; absolute paths below `root`,
+    the folder of the images, are understood.
 
     Raises
     ------
     AlodError
         If any row is wrong; the message names its line, and nothing is taken.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> rows = ["file,label", "a.png,dog", "b.png,"]
-    >>> _ = Path("batch.csv").write_text(chr(10).join(rows))
-    >>> read_answers(Path("batch.csv"), {"a.png": 0, "b.png": 1}, ["cat", "dog"], broken={})
-    {'a.png': 'dog'}
     """
     with refusing(path, "expected a CSV file with the columns file and label"):
         content = Path(path).read_bytes()

@@ -9,40 +9,57 @@ from weakref import WeakValueDictionary
 
 import anywidget
 import numpy as np
-import pandas as pd
 import traitlets
 
-from alod import stopping
-from alod.answers import FOREIGN, UNLABELED
+from alod.answers import UNLABELED
 from alod.errors import AlodError, one_line
-from alod.labeling import monitoring
-from alod.labeling.images import as_png
-from alod.labeling.run import WORDS, LabelingRun
-from alod.labeling.tables import FOREIGN_WORD, SKIP_WORD, UNCLEAR_WORD
+from alod.labeling import images, monitoring, tables
+from alod.labeling.restoring import history_of
+from alod.labeling.run import LabelingRun
 from alod.learner import ActiveLearner
 
 _HERE = Path(__file__).parent
+
+
+class InMemory:
+    """A learner that lives in memory, with what the grid asks of a run besides."""
+
+    kept = False
+    unaudited = np.zeros(0, dtype=np.int64)
+
+    def __init__(self, learner: ActiveLearner) -> None:
+        self.learner = learner
+        self.query, self.teach = learner.query, learner.teach
+        self.skip, self.undo = learner.skip, learner.undo
+        self.files = range(len(learner.images))
+        self.history = history_of()
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether it has learned from any label."""
+        return self.learner.fitted
+
+    def refresh(self) -> None:
+        """Do nothing: nobody else answers."""
+
+    def fit(self) -> None:
+        """Learn, and add a row to the history."""
+        before = monitoring.predictions(self.learner) if self.learner.fitted else None
+        self.learner.fit()
+        row = monitoring.observe(self.learner, before)
+        self.history = history_of([*self.history.to_dict("records"), row])
+
+    def picture(self, index: int) -> bytes:
+        """Return the image at `index` as PNG."""
+        return images.as_png(np.asarray(self.learner.images[index]))
 
 
 class LabelWidget(anywidget.AnyWidget):
     """A batch of images and their answers; :func:`alod.label` makes it.
 
     The page sends what was pressed and shows what the kernel has taken: a tile gets its answer only
-    when the learner has it, and for a learner from :func:`alod.open_run` that is on disk.
-
-    Parameters
-    ----------
-    learner : ActiveLearner
-        It gets every answer at once.
-    classes : sequence of str
-        Names in the order of the class numbers.
-    k : int
-        Images in a batch.
-
-    Attributes
-    ----------
-    batch : numpy.ndarray
-        int64 (k,), positions of the images shown.
+    when the `source`, a run or a learner in memory, has it; of a run, it is on disk then. `batch`,
+    int64 (k,), are the positions of the images shown.
     """
 
     _esm = _HERE / "_label.js"
@@ -53,10 +70,9 @@ class LabelWidget(anywidget.AnyWidget):
     answers: "traitlets.List[str | None]" = traitlets.List().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, learner: ActiveLearner, classes: Sequence[str], k: int) -> None:
+    def __init__(self, source: LabelingRun | InMemory, classes: Sequence[str], k: int) -> None:
         super().__init__(classes=list(classes))
-        self.learner, self.k = learner, k
-        self.history = getattr(learner, "history", pd.DataFrame(columns=monitoring.HISTORY))
+        self.source, self.learner, self.k = source, source.learner, k
         self.batch = np.zeros(0, dtype=np.int64)
         self._done: list[tuple[int, str | None]] = []  # what was answered, and what stood there
         self._reviewing = False
@@ -64,13 +80,7 @@ class LabelWidget(anywidget.AnyWidget):
         self._next_batch()
 
     def reopen(self, k: int) -> None:
-        """Go on in a cell that is run again: with what is open, else with the next batch.
-
-        Parameters
-        ----------
-        k : int
-            Images in the batches to come.
-        """
+        """Go on in a cell that is run again, `k` images a batch: with what is open, else anew."""
         self.k = k
         self._refresh()
         if None in self.answers:
@@ -79,20 +89,9 @@ class LabelWidget(anywidget.AnyWidget):
             self._next_batch()
 
     def answer(self, position: int, answer: str) -> None:
-        """Answer one image.
+        """Answer the image at a `position` of the batch, from 0; what has an answer gets a new one.
 
-        Parameters
-        ----------
-        position : int
-            Its place in the batch, from 0.
-        answer : str
-            A class name, ``"not one of these"``, ``"cannot tell"`` or ``"skip"``. An image that has
-            its answer gets a new one.
-
-        Raises
-        ------
-        AlodError
-            If there is no such image or answer, or the disk refuses it.
+        `answer`: a class name, ``"not one of these"``, ``"cannot tell"`` or ``"skip"``.
         """
         if not 0 <= position < len(self.batch):
             raise AlodError(f"position {position}: expected 0 to {len(self.batch) - 1}")
@@ -110,26 +109,25 @@ class LabelWidget(anywidget.AnyWidget):
     def _tell(self, position: int, answer: str) -> None:
         """Give an answer to the learner."""
         index = self.batch[position : position + 1]
-        if answer in self.classes or answer == FOREIGN_WORD:
-            code = FOREIGN if answer == FOREIGN_WORD else self.classes.index(answer)
-            self.learner.teach(index, np.array([code]), unasked=True)
-        elif answer in (SKIP_WORD, UNCLEAR_WORD):
+        if answer in self.classes or answer == tables.FOREIGN_WORD:
+            code = tables.code_of(answer, self.classes)
+            self.source.teach(index, np.array([code]), unasked=True)
+        elif answer in tables.ANSWERS:
             if self.learner.answers[index[0]] != UNLABELED:
-                self.learner.undo(index)
-            self.learner.skip(index, unclear=answer == UNCLEAR_WORD)
+                self.source.undo(index)
+            self.source.skip(index, unclear=answer == tables.UNCLEAR_WORD)
         else:
-            known = ", ".join([*self.classes, FOREIGN_WORD, UNCLEAR_WORD, SKIP_WORD])
+            known = ", ".join([*self.classes, *tables.ANSWERS])
             raise AlodError(f"answer {answer!r}: expected one of {known}")
 
     def _known(self) -> list[str | None]:
         """Return the answers that the learner has of the batch."""
         codes = self.learner.answers[self.batch].tolist()
-        return [self.classes[c] if c >= 0 else None if c == UNLABELED else WORDS[c] for c in codes]
+        return [None if c == UNLABELED else tables.word_of(c, self.classes) for c in codes]
 
     def _refresh(self) -> set[int]:
         """Show what was answered elsewhere, which no undo here takes back; return where."""
-        if isinstance(self.learner, LabelingRun):
-            self.learner.refresh()
+        self.source.refresh()
         known = self._known()
         changed = {i for i, answer in enumerate(self.answers) if answer != known[i]}
         self._done = [done for done in self._done if done[0] not in changed]
@@ -144,7 +142,7 @@ class LabelWidget(anywidget.AnyWidget):
             return
         position, before = self._done[-1]
         if before is None:
-            self.learner.undo(self.batch[position : position + 1])
+            self.source.undo(self.batch[position : position + 1])
         else:
             self._tell(position, before)
         self._done.pop()
@@ -158,17 +156,11 @@ class LabelWidget(anywidget.AnyWidget):
             self._show("No image has a class yet: label some first.")
             return
         with self._busy(f"Learning from {len(self.learner.labeled)} labels …"):
-            self._fit()
+            self.source.fit()
             self._next_batch(anew=True)
 
     def review(self, n: int = 20) -> None:
-        """Show the labels that look wrong, to be confirmed or corrected.
-
-        Parameters
-        ----------
-        n : int
-            Images to show at most.
-        """
+        """Show `n` labels at most that look wrong, to be confirmed or corrected."""
         with self._busy("Looking for labels that look wrong …"):
             found = monitoring.suspected_errors(self.learner, n)
             if found.empty:
@@ -182,44 +174,32 @@ class LabelWidget(anywidget.AnyWidget):
                 f"{len(found)} labels to check: correct those that are wrong, the rest may stay."
             )
 
-    def _fit(self) -> None:
-        before = monitoring.predictions(self.learner) if self.learner.fitted else None
-        self.learner.fit()
-        if isinstance(self.learner, LabelingRun):
-            self.history = self.learner.history
-        else:
-            row = monitoring.observe(self.learner, before)
-            rows = [*self.history.to_dict("records"), row]
-            self.history = pd.DataFrame(rows, columns=list(monitoring.HISTORY), dtype=float)
-
     def _next_batch(self, anew: bool = False) -> None:
         """Show what waits for an answer since an interruption, else ask anew."""
-        learner = self.learner
+        learner, source = self.learner, self.source
         self._reviewing = False
         batch = learner.waiting[:0] if anew else learner.waiting[: self.k]
         if not len(batch):
-            if len(learner.labeled) and not getattr(learner, "up_to_date", learner.fitted):
-                self._fit()
-            left = len(learner.pool) + len(getattr(learner, "unaudited", ()))
-            batch = learner.query(min(self.k, left)) if left else batch
-        self._show_batch(batch, self._suggestions(batch))
+            if len(learner.labeled) and not source.up_to_date:
+                source.fit()
+            left = len(learner.pool) + len(source.unaudited)
+            batch = source.query(min(self.k, left)) if left else batch
+        suggestions = [""] * len(batch)
+        if learner.fitted:
+            suggestions = [self.classes[c] for c in monitoring.predictions(learner)[batch]]
+        self._show_batch(batch, suggestions)
         self._show("" if len(batch) else "Every image has its answer.")
-
-    def _suggestions(self, batch: np.ndarray) -> list[str]:
-        if not self.learner.fitted:
-            return [""] * len(batch)
-        return [self.classes[c] for c in monitoring.predictions(self.learner)[batch]]
 
     def _show_batch(self, batch: np.ndarray, suggestions: Sequence[str]) -> None:
         self.batch, self._done = batch, []
         sure = np.zeros(len(batch))
         if self.learner.fitted:
             sure = self.learner.outputs()[1][batch].softmax(1).amax(1).numpy()
-        files = getattr(self.learner, "files", None)
         self.tiles = [
             {
-                "picture": "data:image/png;base64," + base64.b64encode(self._png(i)).decode(),
-                "name": files[i] if files else str(i),
+                "picture": "data:image/png;base64,"
+                + base64.b64encode(self.source.picture(i)).decode(),
+                "name": str(self.source.files[i]),
                 "suggestion": suggestion,
                 "sure": "" if self._reviewing or not suggestion else f"{p:.0%}",
             }
@@ -227,39 +207,29 @@ class LabelWidget(anywidget.AnyWidget):
         ]
         self.answers = self._known()
 
-    def _png(self, index: int) -> bytes:
-        if isinstance(self.learner, LabelingRun):
-            return self.learner.picture(index)
-        return as_png(np.asarray(self.learner.images[index]))
-
     def _show(self, message: str, **more: Any) -> None:
         """Tell the page how things stand."""
-        learner, history = self.learner, self.history
-        balance = monitoring.class_balance(learner, self.classes)
+        learner, history = self.learner, self.source.history
+        balance = monitoring.balance(learner, self.classes)
         missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
-        advice = [stopping.stopping_advice(history, missing)] if len(history) else []
         curve = []
         for row in history.to_dict("records"):
-            point = {"labels": int(row["n_labeled"]), "changed": _number(row["changed"])}
+            changed = None if np.isnan(row["changed"]) else float(row["changed"])  # JSON has no NaN
+            curve.append({"labels": int(row["n_labeled"]), "changed": changed})
             if row["audit_answered"]:
                 right, answered = int(row["audit_right"]), int(row["audit_answered"])
-                point["accuracy"] = right / answered
-                point["low"], point["high"] = monitoring.wilson_interval(right, answered)
-            curve.append(point)
-        if curve and "accuracy" in curve[-1]:
-            last = history.iloc[-1]
-            right, answered = int(last["audit_right"]), int(last["audit_answered"])
-            advice.insert(0, monitoring.accuracy_sentence(right, answered))
+                low, high = monitoring.wilson_interval(right, answered)
+                curve[-1] |= {"accuracy": right / answered, "low": low, "high": high}
         self.state = {
             "message": message,
             "error": False,
             "busy": False,
             "reviewing": self._reviewing,
-            "kept": isinstance(learner, LabelingRun),
+            "kept": self.source.kept,
             "labels": int((learner.answers >= 0).sum()),
             "left": len(learner.pool),
             "counts": [int(n) for n in balance["n_labeled"]],
-            "advice": advice,
+            "advice": monitoring.advice(history, missing),
             "curve": curve,
             "tick": self.state.get("tick", 0) + 1,
             **more,
@@ -297,22 +267,12 @@ class LabelWidget(anywidget.AnyWidget):
 _grids: "WeakValueDictionary[int, LabelWidget]" = WeakValueDictionary()  # by the learner's id
 
 
-def grid(learner: ActiveLearner, classes: Sequence[str], k: int) -> LabelWidget:
-    """Return the grid of a learner: a cell that is run again shows the same one.
-
-    Parameters
-    ----------
-    learner, classes, k
-        As :class:`LabelWidget` takes them.
-    """
+def grid(learner: ActiveLearner | LabelingRun, classes: Sequence[str], k: int) -> LabelWidget:
+    """Return the grid of a learner: a cell that is run again shows the same one."""
     there = _grids.get(id(learner))
     if there is not None and there.comm is not None and there.classes == list(classes):
         there.reopen(k)
         return there
-    _grids[id(learner)] = made = LabelWidget(learner, classes, k)
+    source = learner if isinstance(learner, LabelingRun) else InMemory(learner)
+    _grids[id(learner)] = made = LabelWidget(source, classes, k)
     return made
-
-
-def _number(value: float) -> float | None:
-    """Return a number that JSON has a word for."""
-    return None if np.isnan(value) else float(value)

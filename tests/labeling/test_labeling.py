@@ -26,6 +26,7 @@ from PIL import Image
 import alod
 from alod import AlodError, cli
 from alod.labeling.journal import Journal
+from alod.outliers import KNN
 from alod.view import Selection
 
 SMALL = {"model": "lenet5", "steps": 3, "image_size": 16, "device": "cpu"}
@@ -198,6 +199,52 @@ def test_a_run_is_not_copied(run, way):
     """Answers to a copy would be in the journal of the run itself."""
     with pytest.raises(AlodError, match=r"alod.open_run\(.*\) opens it"):
         way(run)
+
+
+def test_a_run_is_no_file(run):
+    assert not hasattr(run, "load")
+
+
+@pytest.fixture
+def three_shades(tmp_path, rng):
+    """A run that learns inliers, of sixty flat images of three shades; and the shade of each."""
+    shades = np.arange(60) % 3
+    noise = rng.integers(20, size=(60, 16, 16))
+    images = (110 * shades[:, None, None] + noise).astype(np.uint8)
+    given = {"model": "lenet5", "steps": 30, "inlier_passes": 2, "device": "cpu"}
+    return alod.open_run(tmp_path / "run", images, list("abc"), **given), shades
+
+
+def test_a_run_learns_inliers_and_goes_on_as_if_never_closed(three_shades):
+    run, shades = three_shades
+    asked = run.query(9)
+    run.teach(asked, shades[asked])
+    run.fit()
+    assert len(run.learner.learned_inliers.indices)
+    other = again(run.folder)
+    assert other.settings.inlier_passes == 2
+    assert other.up_to_date
+    asked = run.query(3)
+    assert np.array_equal(other.query(3), asked)
+    run.teach(asked, shades[asked])
+    # The next fit sets out from before the inliers, in a run that was opened again, too.
+    for each in (run, other):
+        each.fit()
+    weights = [each.learner.model.state_dict() for each in (run, other)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_settings_that_came_later_are_in_the_file_only_where_they_differ(run, tmp_path, mini):
+    settings = json.loads((run.folder / "run.json").read_text())["settings"]
+    assert not {"inlier_passes", "features", "min_epochs", "views", "device"} & set(settings)
+    later = {"min_epochs": 3, "views": 2, "features": "random_conv"}
+    other = alod.open_run(tmp_path / "other", mini.images[:20], list("ab"), model="lenet5", **later)
+    settings = json.loads((other.folder / "run.json").read_text())["settings"]
+    assert later.items() <= settings.items()
+    assert again(other.folder, min_epochs=3, inlier_passes=0).settings.views == 2
+    for name, value in (("min_epochs", 0), ("inlier_passes", 1)):
+        with pytest.raises(AlodError, match=f"was made with {name}=[03], not {value}"):
+            again(other.folder, **{name: value})
 
 
 def test_a_run_of_a_later_version_is_told(run):
@@ -816,9 +863,24 @@ def test_own_strategy_keeps_its_parameters(tmp_path, rng):
     run.teach(np.arange(10), np.arange(10) % 2, unasked=True)
     run.fit()
     assert run.query(5).tolist() == [32, 33, 34, 35, 36]
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert (stored["strategy"], stored["strategy_params"]) == ("given", {"skip": 3})
     assert len(alod.open_run(tmp_path / "run", strategy=last).labeled) == 10
     with pytest.raises(AlodError, match="strategy of your own"):
         alod.open_run(tmp_path / "run")
+
+
+def test_a_strategy_given_by_name_is_found_again_by_it(mini, tmp_path):
+    name = "alod.strategies:margin"
+    alod.open_run(tmp_path / "run", mini.images[:20], list("ab"), model="lenet5", strategy=name)
+    assert again(tmp_path / "run").settings.strategy == name
+
+
+def test_what_no_file_can_hold_is_refused_before_anything_is_written(mini, tmp_path):
+    params = {"detector": KNN()}
+    with pytest.raises(AlodError, match="give plain values"):
+        alod.open_run(tmp_path / "run", mini.images[:20], list("ab"), strategy_params=params)
+    assert not (tmp_path / "run").exists()
 
 
 def test_images_that_cannot_be_learned_leave_nothing_behind(tmp_path, rng):

@@ -111,7 +111,7 @@ def test_one_class_cannot_be_reviewed(mini):
 
 def test_balance_counts_labels_and_predictions(slipped, mini):
     learner, _ = slipped
-    balance = monitoring.class_balance(learner, mini.classes)
+    balance = monitoring.balance(learner, mini.classes)
     assert balance["n_labeled"].sum() == 160
     assert balance["predicted_share"].sum() == pytest.approx(1)
     predicted = learner.predict(mini.images[learner.pool])

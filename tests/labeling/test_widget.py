@@ -110,7 +110,7 @@ def test_answers_of_a_run_are_on_disk_and_the_batch_comes_back(mini, tmp_path):
     again.learn()
     assert again.state["kept"] is True
     assert len(again.batch) == 10
-    assert len(again.history) == 1
+    assert len(again.source.history) == 1
     for _ in range(2):
         for position in range(10):
             again.answer(position, truth(mini, again, position))
@@ -161,7 +161,7 @@ def test_pictures_are_the_users_own_files(tmp_path):
 
 
 def test_names_are_never_markup():
-    source = (Path(alod.__file__).parent / "_label.js").read_text()
+    source = (Path(alod.__file__).parent / "labeling" / "_label.js").read_text()
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", source)
 
 

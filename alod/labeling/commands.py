@@ -1,0 +1,105 @@
+"""What the command line does for labeling: ``alod query``, ``teach``, ``predict``, ``review``."""
+
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from alod.files import UNWRITABLE, write_atomically
+from alod.labeling.opening import open_run
+from alod.labeling.run import LabelingRun
+from alod.labeling.settings import Settings
+from alod.labeling.tables import ANSWERS
+from alod.options import given, with_settings
+
+Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+@with_settings(Settings)
+def query(
+    run: Run,
+    k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="CSV to write; batch.csv in the run.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Ask which images to label: writes a CSV file with the columns file and label."""
+    opened = _opened(run, images=images, **given(Settings, settings))
+    path = out if out is not None else run / "batch.csv"
+    opened.check_taught(path)
+    _catch_up(opened)
+    asked = opened.query(k)
+    if out is not None:
+        opened.write_batch(asked, out)
+    print(
+        f"{path}: {k} images of {opened.root or 'the array'} to be labeled in the column 'label':"
+    )
+    print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
+    print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
+
+
+def teach(
+    run: Run,
+    file: Annotated[Path, typer.Argument(help="CSV with the columns file and label.")],
+    device: Device = "auto",
+) -> None:
+    """Take labels from a CSV file, learn from them, and tell how far the labeling has come."""
+    opened = _opened(run, device=device)
+    counts = opened.teach_file(file)
+    told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    print(f"{file}: answers taken and on disk: {told}", flush=True)
+    _catch_up(opened)
+    print(opened.report())
+
+
+def predict(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="CSV to write: file, label, confidence.")],
+    device: Device = "auto",
+) -> None:
+    """Classify every image of a run; images that a person has labeled keep that label."""
+    opened = _opened(run, device=device)
+    _catch_up(opened)
+    _write_table(out, opened.predicted())
+    print(f"{out}: {len(opened.files)} images classified")
+
+
+def review(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="CSV to write; correct its labels, then teach it.")],
+    n: Annotated[int, typer.Option("-n", help="Images to name at most.")] = 20,
+    device: Device = "auto",
+) -> None:
+    """List the labels that look wrong: outliers within their own class."""
+    opened = _opened(run, device=device)
+    opened.check_taught(out)  # corrections typed there would be lost
+    found = opened.suspects(n)
+    _write_table(out, found)
+    print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
+    print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
+
+
+def _write_table(out: Path, table: pd.DataFrame) -> None:
+    write_atomically(out, table.to_csv(index=False), UNWRITABLE)
+
+
+def _opened(folder: Path, **settings: Any) -> LabelingRun:
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        opened = open_run(folder, **settings)
+    for note in notes:
+        print(f"alod: {note.message}", file=sys.stderr)
+    return opened
+
+
+def _catch_up(opened: LabelingRun) -> None:
+    if len(opened.labeled) and not opened.up_to_date:
+        print(f"learning from {len(opened.labeled)} labels", flush=True)
+        opened.fit()

@@ -1,0 +1,57 @@
+"""What decides how a run labeled by people goes, set when it is made."""
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from alod.errors import AlodError
+from alod.labeling.tables import check_classes
+from alod.recipe import Recipe, either, setting, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Recipe):
+    """A recipe, and what a run has besides.
+
+    `classes`: class names, two or more. `image_size`: height and width to which image files are
+    brought, 16 to 1024; the time to learn grows with its square. `folders_are_classes`: take the
+    images in folders named like a class as labeled. `audit`: images drawn at random to estimate the
+    accuracy; they are never learned from, and up to half of each batch is of them until all are
+    answered.
+
+    Examples
+    --------
+    >>> Settings(classes=("cat", "dog"), audit=50).steps
+    300
+    """
+
+    classes: tuple[str, ...] = setting(
+        (), "Class names, separated by commas; the first time.", check_classes
+    )
+    image_size: int = setting(32, "Pixels of a side.", whole("image_size", 16, 1024))
+    folders_are_classes: bool = setting(
+        False, "Images in folders are labeled by them.", either("folders_are_classes")
+    )
+    audit: int = setting(0, "Random images that only measure accuracy.", whole("audit", 0))
+
+    def stored(self) -> dict[str, Any]:
+        """Return what a file holds, by name: what is the user's own as ``"given"``, no device.
+
+        A setting that came later than some runs is left out at its default: older versions open
+        them.
+        """
+        recipe = fields(Recipe)
+        names = {f.name for f in recipe}
+        told: dict[str, Any] = {}
+        for f in (*(f for f in fields(self) if f.name not in names), *recipe):
+            value = getattr(self, f.name)
+            later = f.metadata["later"] or f.name == "inlier_passes"
+            if f.name != "device" and not (later and value == f.default):
+                told[f.name] = value
+        for name in ("model", "strategy"):
+            told[name] = told[name] if isinstance(told[name], str) else "given"
+        told["strategy_params"] = told["strategy_params"] or None
+        try:
+            return dict(json.loads(json.dumps(told)))
+        except TypeError as error:
+            raise AlodError(f"{self.strategy_params!r}: {error}; give plain values") from None

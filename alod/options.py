@@ -1,0 +1,81 @@
+"""Options of the command line, made of the settings of a recipe."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from alod.errors import AlodError
+from alod.recipe import Recipe
+
+
+def with_settings(recipe: type[Recipe]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command of ``**settings`` an option for each setting of a `recipe`, None if not given.
+
+    :func:`given` reads what was typed.
+    """
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
+        shared = {f.name for f in fields(Recipe)}
+        # Those of this recipe alone come first.
+        ordered = sorted(fields(recipe), key=lambda f: f.name in shared)
+        options = [*own, *map(_option_of, ordered)]
+        command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        command.__annotations__ = {o.name: o.annotation for o in options}
+        return command
+
+    return decorated
+
+
+def _option_of(setting: Field[Any]) -> inspect.Parameter:
+    known = setting.default
+    kind = type(known) if isinstance(known, bool | int | float) else str
+    flag = ["--" + setting.name.replace("_", "-")] if kind is bool else []
+    shown = str(known) if isinstance(known, int | float | str) and kind is not bool else False
+    how = typer.Option(*flag, help=setting.metadata["told"], show_default=shown)
+    annotation = Annotated[kind | None, how]  # type: ignore[valid-type]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(setting.name, keyword, default=None, annotation=annotation)
+
+
+def given(recipe: type[Recipe], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those `settings` of a `recipe` that were typed, read as what they are."""
+    read = {}
+    for f in fields(recipe):
+        value = settings.get(f.name)
+        if value is not None:
+            reader = _READERS.get(get_origin(f.type) or f.type)
+            read[f.name] = reader(f"--{f.name.replace('_', '-')}", value) if reader else value
+    return read
+
+
+def _names(_: str, text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise AlodError(f"{option} {text!r}: expected numbers such as 20,50,100") from None
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise AlodError(f'{option} {text!r}: expected a JSON object such as {{"focus": 4}}')
+    return value
+
+
+_READERS: dict[Any, Callable[[str, str], Any]] = {
+    tuple: _names,
+    list: _numbers,
+    Mapping: _json_object,
+}
