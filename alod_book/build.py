@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from alod.errors import AlodError, check_count, check_name
 from alod.experiments.provenance import provenance
@@ -30,66 +30,8 @@ from alod.files import write_atomically
 SCALES = ("quick", "full")
 SLOW = ("model_comparison", "intro")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_PLOTLY = "application/vnd.plotly.v1+json"
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 _SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-
-
-class PlotlyRenderer:
-    """Draw Plotly's JSON, which MyST-NB does not know, as HTML without plotly.js.
-
-    Registered in ``pyproject.toml`` under ``myst_nb.mime_renderers``; ``_ext/alod_sphinx.py`` adds
-    plotly.js and what draws figures to the pages that need it. Chapters stay plain ``fig.show()``
-    or a last line ``fig``.
-    """
-
-    mime_priority_overrides: ClassVar = [("html", _PLOTLY, 5)]
-
-    @staticmethod
-    def handle_mime(renderer: object, data: Any, inline: bool) -> list[Any] | None:
-        """Return a raw HTML node for a figure, None for anything else.
-
-        Parameters
-        ----------
-        renderer : myst_nb.core.render.NbElementRenderer
-            Not used.
-        data : myst_nb.core.render.MimeData
-            One output, its MIME type and content.
-        inline : bool
-            Whether the output stands in a line of text, where a figure cannot.
-        """
-        if inline or data.mime_type != _PLOTLY:
-            return None
-        from docutils import nodes
-
-        return [nodes.raw(text=_figure_html(data.content), format="html", classes=_CARD)]
-
-
-_CARD = ["output", "text_html"]  # the classes by which the theme knows an output
-
-
-def _figure_html(content: str | Mapping[str, Any]) -> str:
-    """Return a figure's place, labeled for screen readers, and its JSON, which a script draws.
-
-    The label is the figure's own text, ``layout.meta["alt"]``, else its title.
-    """
-    from html import escape
-
-    figure = json.loads(content) if isinstance(content, str) else dict(content)
-    layout = figure.get("layout", {})
-    title = layout.get("title", {})
-    text = title.get("text", "") if isinstance(title, dict) else str(title)
-    meta = layout.get("meta")
-    text = meta.get("alt", text) if isinstance(meta, dict) else text
-    label = escape(re.sub(r"<[^>]*>", " ", text or "figure").strip(), quote=True)
-    parts = {"data": figure["data"], "layout": layout, "frames": figure.get("frames", [])}
-    # No tag may end the script before its end.
-    drawing = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        f'<div class="alod-figure" role="figure" aria-label="{label}">'
-        f'<div class="plotly-graph-div" style="height:{layout.get("height", 450)}px"></div>'
-        f'<script type="application/json">{drawing}</script></div>'
-    )
 
 
 # ------------------------------------------------------------------------------- where things are

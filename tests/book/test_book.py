@@ -5,14 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
 import plotly
-import plotly.graph_objects as go
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
@@ -273,25 +270,6 @@ def test_runs_are_kept_where_told(tmp_path, monkeypatch):
     for name in ("", "../up", "a/b", ".hidden"):
         with pytest.raises(AlodError, match="run name"):
             book.run_folder(name)
-
-
-def test_figures_become_html_without_a_script_of_their_own():
-    figure = go.Figure(go.Scatter(y=[1, 3]), layout={"title": {"text": "<b>More</b> & better"}})
-    output = SimpleNamespace(
-        mime_type="application/vnd.plotly.v1+json", content=json.loads(figure.to_json())
-    )
-    (node,) = book.PlotlyRenderer.handle_mime(None, output, inline=False)
-    html = node.astext()
-    (kept,) = re.findall(r'<script type="application/json">(.*)</script>', html)
-    assert json.loads(kept)["layout"]["title"]["text"] == "<b>More</b> & better"
-    assert "<" not in kept  # Or a title could end the script.
-    assert 'aria-label="More  &amp; better"' in html
-    assert "src=" not in html
-    assert len(html) < 20_000  # plotly.js alone has 4.8 MB
-    other = SimpleNamespace(mime_type="text/plain", content="figure")
-    assert book.PlotlyRenderer.handle_mime(None, other, inline=False) is None
-    (entry,) = entry_points(group="myst_nb.mime_renderers", name="alod_plotly")
-    assert entry.load() is book.PlotlyRenderer
 
 
 def test_plotly_js_of_the_book_is_that_of_the_package():
