@@ -30,6 +30,14 @@ from alod.files import write_atomically
 SCALES = ("quick", "full")
 SLOW = ("model_comparison", "intro")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+# What a chapter imports and what runs it, by module: the extra `book`.
+_NEEDED = {
+    "plotly": "plotly",
+    "umap": "umap-learn",
+    "openTSNE": "openTSNE",
+    "papermill": "papermill",
+    "ipykernel": "ipykernel",
+}
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 _SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
@@ -331,9 +339,9 @@ def run_chapter(
     """
     notebooks = chapters()
     check_name("chapter", name, notebooks)
-    missing = [p for p in ("papermill", "ipykernel") if find_spec(p) is None]
+    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
-        raise AlodError(f"a chapter needs {' and '.join(missing)}: pip install -e '.[book]'")
+        raise AlodError(f"a chapter needs {', '.join(missing)}: pip install -e '.[book]'")
     source = notebooks[name]
     checked = check_parameters(source, parameters or {})
     out = Path(out if out is not None else f"{name}_run.ipynb").expanduser().resolve()

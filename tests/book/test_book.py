@@ -376,9 +376,63 @@ def test_the_lock_pins_what_the_project_asks_for():
     locked = {canonicalize_name(pin.name): next(iter(pin.specifier)) for pin in pins}
     assert all(pin.operator == "==" for pin in locked.values())
     assert not any(name.startswith(("nvidia-", "cuda-", "triton")) for name in locked)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    for line in project["dependencies"] + extras["book"] + extras["dev"]:
-        asked = Requirement(line)
+    for asked in (*requirements(), *requirements("dev")):
         pin = locked[canonicalize_name(asked.name)]
-        assert asked.specifier.contains(pin.version), line
+        assert asked.specifier.contains(pin.version), asked
+
+
+def requirements(*extras: str) -> set[Requirement]:
+    """What an installation asks for: of the library, or of some extras and those that they name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    if not extras:
+        return {Requirement(line) for line in project["dependencies"]}
+    asked = {Requirement(line) for e in extras for line in project["optional-dependencies"][e]}
+    own = {each for each in asked if each.name == "alod"}
+    return asked - own | {part for each in own for part in requirements(*each.extras)}
+
+
+def test_the_library_brings_nothing_that_draws():
+    names = {each.name for each in requirements()}
+    drawing = {"plotly", "umap-learn", "openTSNE"}
+    assert not names & {*drawing, "papermill", "nbformat", "jupyter-book", "anywidget"}
+    assert {each.name for each in requirements("chapters")} == drawing
+    assert {*drawing, "papermill", "jupyter-book", "anywidget"} <= {
+        each.name for each in requirements("book")
+    }
+
+
+# Each stands for an environment that lacks it.
+MASKED = """
+import sys
+sys.modules.update(dict.fromkeys({}))
+from alod.cli import main
+main({})
+"""
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "run --help", "data", "sweep --help", "query --help", "book --help"]
+)
+def test_the_command_line_works_without_what_draws(line):
+    masked = ["plotly", "umap", "openTSNE", "papermill", "ipykernel", "nbformat"]
+    code = MASKED.format(masked, line.split())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("masked", "told"),
+    [
+        (["umap", "papermill"], "umap-learn, papermill"),
+        (["plotly"], "plotly"),
+        (["openTSNE"], "openTSNE"),
+    ],
+)
+def test_a_chapter_says_which_extra_is_missing(masked, told, tmp_path):
+    code = MASKED.format(masked, ["book", "run", "mnist"])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"alod: a chapter needs {told}: pip install -e '.[book]'\n"
+    assert not list(tmp_path.iterdir())
