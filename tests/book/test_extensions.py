@@ -72,7 +72,7 @@ def test_what_one_chapter_calls_is_in_its_module_and_what_several_call_in_a_shar
         own = f"alod_book.{name}."
         users = {user for user, used in chapters.items() if any(n.startswith(own) for n in used)}
         assert users <= {name}
-    for module in ("comparisons", "one_run"):
+    for module in ("comparisons", "one_data_set", "one_run"):
         shared = ROOT / "alod_book" / f"{module}.py"
         callers = [*(ROOT / "book").glob("*.ipynb"), *(ROOT / "scripts").glob("*.py")]
         callers += {*(ROOT / "alod_book").glob("*.py")} - {shared}
