@@ -22,7 +22,7 @@ PLACE = ROOT / "_build" / "colab"
 TOOLS = ["pytest-xdist", "hypothesis", "papermill", "anywidget"]
 # Tests that read the book or its recorded results, which an installed package does not have.
 OF_THE_CHECKOUT = "examples_show or front_pages or recorded"
-# Two chapters that need no recorded result either, made short.
+# Two chapters, made short; the second reads recorded results from the repository.
 CHAPTERS = {
     "how_it_works": ["model=lenet5", "rounds=2"],
     "mnist": ["model=lenet5", "rounds=1", "steps=60"],

@@ -11,11 +11,10 @@ by : str
 title : str
     The finding in one sentence.
 baseline : float or mapping of str to float, optional
-    Accuracy of training on all labels, in [0, 1], drawn as a dashed level; a mapping names
-    several, and one that has a line's name gets its color.
+    Accuracy with all labels, in [0, 1], a dashed level; a mapping names several, and one that has
+    a line's name gets its color.
 published : DataFrame, optional
-    Somebody else's curves (``n_labeled, test_accuracy``, and `by` if there are several), drawn
-    thin and dotted "as published".
+    Somebody else's curves (``n_labeled, test_accuracy``, and `by` if several), thin and dotted.
 band : {"se", "range"}
     Standard error of the mean, or lowest to highest seed.
 
