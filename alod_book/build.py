@@ -178,3 +178,7 @@ def main() -> None:
         print("error: Jupyter Book failed, see above", file=sys.stderr)
         sys.exit(1)
     print(f"the book is built in {time.perf_counter() - start:.0f} s: {page}")
+
+
+if __name__ == "__main__":
+    main()
