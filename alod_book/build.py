@@ -23,9 +23,7 @@ from alod_book.parameters import parameters_of
 from alod_book.status import status_page
 
 SCALES = ("quick", "full")
-
 SLOW = ("model_comparison", "intro")
-
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

@@ -30,7 +30,6 @@ from typing import Any
 from alod.errors import AlodError, check_name
 
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
-
 _SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 

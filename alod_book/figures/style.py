@@ -18,11 +18,8 @@ from numpy.typing import ArrayLike
 from pandas.io.formats.style import Styler
 
 GREY = "#8A8A8A"
-
 BLUE = "#1F77C9"
-
 VERMILION = "#E0560B"
-
 GOLD = "#B08310"
 
 # Every color has a contrast of 3:1 or more both to white and to #121212 (WCAG 2.2, 1.4.11).
@@ -80,7 +77,6 @@ CLASS_COLORS = (
 )
 
 MODEL_NAMES = {"cnn": "CNN", "lenet5": "LeNet5", "resnet18": "ResNet18"}
-
 DATASET_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 

@@ -56,7 +56,7 @@ def test_classes_are_told_by_their_own_images(run, twin, mini):
     assert number == sum((t, p) == (int(true), int(other[0])) for t, p in pairs)
 
 
-def test_seconds_are_those_of_the_run(run):
+def test_seconds_are_those_of_the_run_beside_the_recorded(run):
     seconds = run.history[["fit_seconds", "infer_seconds", "query_seconds"]].sum()
     share = f"{seconds['fit_seconds'] / seconds.sum():.0%}"
     assert one_data_set.training_share(run).startswith(f"Training took {share} of this run's time")
