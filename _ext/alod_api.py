@@ -17,42 +17,37 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import alod
+from alod_book import figures
 
-# Where the idea of a module is told, for names that no chapter's code mentions.
+# Where the idea of a module, or of the modules of a package, is told: for names that no chapter's
+# code mentions. The longest that a name begins with counts.
 TAUGHT = {
-    "batch": "book/reproduce",
-    "book": "book/reproduce",
-    "cards": "book/embeddings",
-    "comparisons": "book/strategy_comparison",
-    "data": "book/reproduce",
-    "encoder": "book/initial_selection",
-    "errors": "book/reproduce",
-    "exchange": "book/your_images",
-    "evaluation": "book/strategy_comparison",
-    "experiment": "book/mnist",
-    "figures": "book/mnist",
-    "geometry": "book/how_it_works",
-    "initial": "book/initial_selection",
-    "journal": "book/your_images",
-    "labeling": "book/your_images",
-    "learner": "book/how_it_works",
-    "lessons": "book/incremental_learning",
-    "models": "book/model_comparison",
-    "monitoring": "book/your_images",
-    "notebook": "book/your_images",
-    "opening": "book/your_images",
-    "outliers": "book/how_it_works",
-    "pictures": "book/embeddings",
-    "pool": "book/your_images",
-    "projection": "book/embeddings",
-    "provenance": "book/reproduce",
-    "strategies": "book/strategy_comparison",
-    "stress": "book/messy_pools",
-    "sweep": "book/reproduce",
-    "training": "book/incremental_learning",
-    "view": "book/strategy_comparison",
+    "alod.answers": "book/how_it_works",
+    "alod.data": "book/reproduce",
+    "alod.encoders": "book/initial_selection",
+    "alod.experiments.evaluation": "book/strategy_comparison",
+    "alod.experiments.run": "book/mnist",
+    "alod.experiments.stress": "book/messy_pools",
+    "alod.geometry": "book/how_it_works",
+    "alod.initial": "book/initial_selection",
+    "alod.labeling": "book/your_images",
+    "alod.learner": "book/how_it_works",
+    "alod.models": "book/model_comparison",
+    "alod.outliers": "book/how_it_works",
+    "alod.recipe": "book/how_it_works",
+    "alod.stopping": "book/incremental_learning",
+    "alod.strategies": "book/strategy_comparison",
+    "alod.training": "book/incremental_learning",
+    "alod.view": "book/strategy_comparison",
+    "alod_book.comparisons": "book/strategy_comparison",
+    "alod_book.figures": "book/mnist",
+    "alod_book.figures.cards": "book/embeddings",
+    "alod_book.one_run": "book/embeddings",
+    "alod_book.projection": "book/embeddings",
+    "alod_book.recorded": "book/embeddings",
 }
 OTHERS = "book/reproduce"
+PACKAGES = {"alod": alod, "alod_book.figures": figures}
 
 
 def pages(root: Path) -> list[str]:
@@ -65,7 +60,7 @@ def pages(root: Path) -> list[str]:
 def used_names(notebook: Path) -> set[str]:
     """Return the names of `alod` that a notebook's code mentions, such as ``alod.initial.select``.
 
-    What the top re-exports comes by its module: ``alod.experiments.run.run_experiment``.
+    What a package passes on comes by its module: ``alod.experiments.run.run_experiment``.
     """
     known: dict[str, str] = {}
     used = set()
@@ -83,14 +78,22 @@ def used_names(notebook: Path) -> set[str]:
                 first, _, rest = ast.unparse(node).partition(".")
                 if first in known:
                     used.add(f"{known[first]}.{rest}".removesuffix("."))
-    home = {f"alod.{name}": f"{module}.{name}" for name, module in alod._HOME.items()}
-    return {home.get(name, name) for name in used}
+    return {at_home(name) for name in used}
+
+
+def at_home(name: str) -> str:
+    """Return a name by the module that makes it, where a package passes it on."""
+    package, _, rest = name.rpartition(".")
+    if package not in PACKAGES or rest not in PACKAGES[package].__all__:
+        return name
+    return f"{getattr(getattr(PACKAGES[package], rest), '__module__', package)}.{rest}"
 
 
 def chapters_of(name: str, users: Mapping[str, set[str]]) -> list[str]:
     """Return the pages to send a reader of `name` to: three that use it, or its module's own."""
     using = [page for page, names in users.items() if name in names]
-    return using[:3] or [TAUGHT.get(name.split(".")[1], OTHERS)]
+    known = [module for module in TAUGHT if name.startswith(f"{module}.")]
+    return using[:3] or [TAUGHT[max(known, key=len)] if known else OTHERS]
 
 
 def read_chapters(app: Sphinx) -> None:

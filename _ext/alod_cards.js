@@ -1,5 +1,5 @@
 // Point at an image on a map and see it; below the map stand the images that were asked for.
-// Figures bring their images and facts in layout.meta.cards (alod/cards.py); maps of the same images
+// Figures bring their images and facts in layout.meta.cards (alod_book/figures/cards.py); maps of the same images
 // answer each other.
 (() => {
   const ZOOM = 4;

@@ -12,14 +12,22 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from alod_book.renderer import figures_as_html
+
 HERE = Path(__file__).parent
 PLOTLY = "plotly.min.js"  # a third of what the Python package holds; see plotly/package.json
 FIGURES = "alod_figures.js"
 CARDS = "alod_cards.js"
-# The images of a map, as alod_book.cards packs them and plotly writes them.
+# The images of a map, as make_cards packs them and plotly writes them.
 SHEET = re.compile(r'"sheet":\s*("data:image[^"]+")')
 # One file with its glyphs inside: browsers refuse web fonts to some pages opened from disk.
 MATHJAX = "tex-svg.js"
+
+
+def draw_figures(app: Sphinx, page: str, source: list[str]) -> None:
+    """Give MyST-NB, which does not know Plotly's figures, HTML in their place."""
+    if app.env.doc2path(page).endswith(".ipynb"):
+        source[0] = figures_as_html(source[0])
 
 
 def use_local_mathjax(_app: Sphinx, config: Config) -> None:
@@ -99,6 +107,7 @@ def drop_thebe(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension."""
+    app.connect("source-read", draw_figures)
     app.connect("config-inited", use_local_mathjax)
     app.connect("builder-inited", copy_scripts)
     app.connect("html-page-context", share_sheets)  # listens before the first figure is drawn

@@ -37,12 +37,12 @@ def book_run(
     out: Annotated[Path | None, typer.Option(help="Where to write the executed notebook.")] = None,
 ) -> None:
     """Execute a chapter with parameters, after checking their names and types."""
-    from alod_book import build as book
+    from alod_book.chapters import ChapterFailed, run_chapter
 
     pairs = dict(_pair(text) for text in parameter or [])
     try:
-        print(book.run_chapter(chapter, pairs, out))
-    except book.ChapterFailed as failure:
+        print(run_chapter(chapter, pairs, out))
+    except ChapterFailed as failure:
         print(failure, file=sys.stderr)
         raise SystemExit(1) from None
 

@@ -1,459 +1,39 @@
-"""The book's machinery: find, check and run chapters, draw their figures, build the pages.
+"""Execute every chapter and build the pages.
 
 ``python -m alod_book.build --scale quick`` is what ``make book`` calls.
 """
 
 import argparse
-import ast
-import csv
-import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import tokenize
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from alod.errors import AlodError, check_count, check_name
-from alod.experiments.provenance import provenance
 from alod.files import write_atomically
+from alod_book.chapters import ChapterFailed, book_folder, notebooks, run_chapter
+from alod_book.parameters import parameters_of
+from alod_book.status import status_page
 
 SCALES = ("quick", "full")
 SLOW = ("model_comparison", "intro")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_PLOTLY = "application/vnd.plotly.v1+json"
-_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
-_SWITCH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-
-
-class PlotlyRenderer:
-    """Draw Plotly's JSON, which MyST-NB does not know, as HTML without plotly.js.
-
-    Registered in ``pyproject.toml`` under ``myst_nb.mime_renderers``; ``_ext/alod_sphinx.py`` adds
-    plotly.js and what draws figures to the pages that need it. Chapters stay plain ``fig.show()``
-    or a last line ``fig``.
-    """
-
-    mime_priority_overrides: ClassVar = [("html", _PLOTLY, 5)]
-
-    @staticmethod
-    def handle_mime(renderer: object, data: Any, inline: bool) -> list[Any] | None:
-        """Return a raw HTML node for a figure, None for anything else.
-
-        Parameters
-        ----------
-        renderer : myst_nb.core.render.NbElementRenderer
-            Not used.
-        data : myst_nb.core.render.MimeData
-            One output, its MIME type and content.
-        inline : bool
-            Whether the output stands in a line of text, where a figure cannot.
-        """
-        if inline or data.mime_type != _PLOTLY:
-            return None
-        from docutils import nodes
-
-        return [nodes.raw(text=_figure_html(data.content), format="html", classes=_CARD)]
-
-
-_CARD = ["output", "text_html"]  # the classes by which the theme knows an output
-
-
-def _figure_html(content: str | Mapping[str, Any]) -> str:
-    """Return a figure's place, labeled for screen readers, and its JSON, which a script draws.
-
-    The label is the figure's own text, ``layout.meta["alt"]``, else its title.
-    """
-    from html import escape
-
-    figure = json.loads(content) if isinstance(content, str) else dict(content)
-    layout = figure.get("layout", {})
-    title = layout.get("title", {})
-    text = title.get("text", "") if isinstance(title, dict) else str(title)
-    meta = layout.get("meta")
-    text = meta.get("alt", text) if isinstance(meta, dict) else text
-    label = escape(re.sub(r"<[^>]*>", " ", text or "figure").strip(), quote=True)
-    parts = {"data": figure["data"], "layout": layout, "frames": figure.get("frames", [])}
-    # No tag may end the script before its end.
-    drawing = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        f'<div class="alod-figure" role="figure" aria-label="{label}">'
-        f'<div class="plotly-graph-div" style="height:{layout.get("height", 450)}px"></div>'
-        f'<script type="application/json">{drawing}</script></div>'
-    )
-
-
-# ------------------------------------------------------------------------------- where things are
-
-
-def book_folder() -> Path:
-    """Return the folder ``book/`` of the checkout.
-
-    Returns
-    -------
-    Path
-        Beside the package if that is a checkout, else the first found from the current directory
-        upward.
-
-    Raises
-    ------
-    AlodError
-        If there is none: the chapters are in the repository, not in the installed package.
-
-    Examples
-    --------
-    >>> book_folder().name
-    'book'
-    """
-    here = Path.cwd()
-    for root in (Path(__file__).resolve().parent.parent, here, *here.parents):
-        if (root / "_toc.yml").is_file() and (root / "book").is_dir():
-            return root / "book"
-    raise AlodError(
-        f"no book here: {str(here)!r} is in no checkout of the repository; "
-        "clone it and run this in its folder"
-    )
-
-
-def chapters() -> dict[str, Path]:
-    """Return the book's notebooks by name.
-
-    Returns
-    -------
-    dict of str to Path
-        ``"mnist"`` -> ``.../book/mnist.ipynb``, sorted by name.
-
-    Examples
-    --------
-    >>> chapters()["mnist"].name
-    'mnist.ipynb'
-    """
-    return {path.stem: path for path in sorted(book_folder().glob("*.ipynb"))}
-
-
-def repository() -> str:
-    """Return the public repository's ``owner/name``, set in ``_config.yml`` and nowhere else.
-
-    Examples
-    --------
-    >>> owner, name = repository().split("/")
-    """
-    config = book_folder().parent / "_config.yml"
-    match = re.search(r"^ +url: https://github\.com/([\w.-]+/[\w.-]+)$", config.read_text(), re.M)
-    if match is None:
-        raise AlodError(f"{config}: expected 'url: https://github.com/OWNER/NAME' in 'repository:'")
-    return match[1]
-
-
-def run_folder(name: str) -> Path:
-    """Return the folder where a chapter keeps a run, so that chapters share what they computed.
-
-    Parameters
-    ----------
-    name : str
-        The run's name, one path component: ``"mnist_cnn_outlier_0"``.
-
-    Returns
-    -------
-    Path
-        In ``$ALOD_RUNS`` or the user's cache folder; not created.
-
-    Raises
-    ------
-    AlodError
-        If `name` is not a plain file name.
-
-    Examples
-    --------
-    >>> run_folder("mnist_cnn_outlier_0").name
-    'mnist_cnn_outlier_0'
-    """
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise AlodError(f"run name {name!r}: expected letters, digits and . _ + - only")
-    home = os.environ.get("ALOD_RUNS")
-    if home:
-        return Path(home).expanduser().resolve() / name
-    from platformdirs import user_cache_path
-
-    return user_cache_path("alod") / "runs" / name
-
-
-# ------------------------------------------------------------------------------ chapter parameters
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One assignment in a chapter's cell tagged ``parameters``.
-
-    Attributes
-    ----------
-    default : object
-        Its value in the notebook.
-    types : tuple of type
-        What may be given: of ``str``, ``int``, ``float``, ``bool``, ``NoneType``.
-    choices : tuple of str
-        The only values allowed, from a comment ``# cnn | lenet5 | resnet18``; empty for any.
-
-    Examples
-    --------
-    >>> Parameter("cnn", (str,), ("cnn", "lenet5")).describe()
-    'cnn | lenet5'
-    >>> Parameter(None, (int, type(None))).describe()
-    'int or none'
-    """
-
-    default: object
-    types: tuple[type, ...]
-    choices: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """Return what is expected, for a message."""
-        if self.choices:
-            return " | ".join(self.choices)
-        return " or ".join("none" if kind is type(None) else kind.__name__ for kind in self.types)
-
-
-def parameters_of(notebook: Path) -> dict[str, Parameter]:
-    """Read a chapter's parameters from its cell tagged ``parameters``.
-
-    Parameters
-    ----------
-    notebook : Path
-        An ``.ipynb`` file.
-
-    Returns
-    -------
-    dict of str to Parameter
-        In the cell's order. Assignments whose value is no literal are left out.
-
-    Raises
-    ------
-    AlodError
-        If the file is no notebook or has no such cell.
-
-    Examples
-    --------
-    >>> parameters_of(chapters()["mnist"])["model"].choices
-    ('cnn', 'lenet5', 'resnet18')
-    """
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AlodError(f"{notebook}: expected a Jupyter notebook ({error})") from error
-    for cell in cells:
-        if "parameters" in cell.get("metadata", {}).get("tags", []):
-            return _parse_parameters("".join(cell["source"]))
-    raise AlodError(f"{notebook}: no cell is tagged 'parameters', so nothing can be set in it")
-
-
-def _parse_parameters(source: str) -> dict[str, Parameter]:
-    comments = {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    found = {}
-    for node in ast.parse(source).body:
-        target: ast.expr
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            target, value, annotation = node.target, node.value, ast.unparse(node.annotation)
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target, value, annotation = node.targets[0], node.value, ""
-        else:
-            continue
-        try:
-            default = ast.literal_eval(value)
-        except ValueError:
-            continue
-        named = [_TYPES[part] for part in re.findall(r"\w+", annotation) if part in _TYPES]
-        kinds = named or [type(default)]
-        if "None" in annotation:
-            kinds.append(type(None))
-        listed = re.match(r"[\w.+-]+(?: \| [\w.+-]+)+", comments.get(node.end_lineno or 0, ""))
-        choices = tuple(listed[0].split(" | ")) if listed else ()
-        if isinstance(target, ast.Name):
-            found[target.id] = Parameter(default, tuple(kinds), choices)
-    return found
-
-
-def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> dict[str, Any]:
-    """Refuse parameters that the chapter does not have, which papermill only warns about.
-
-    Parameters
-    ----------
-    notebook : Path
-        The chapter.
-    parameters : mapping of str to object
-        Values by name; strings, as from a command line, are converted to the parameter's type.
-
-    Returns
-    -------
-    dict of str to object
-        The converted values.
-
-    Raises
-    ------
-    AlodError
-        On an unknown name, a value of another type or not among the cell's choices, and when the
-        notebook has no parameters.
-
-    Examples
-    --------
-    >>> check_parameters(chapters()["mnist"], {"rounds": "2", "model": "lenet5"})
-    {'rounds': 2, 'model': 'lenet5'}
-    """
-    known = parameters_of(notebook)
-    checked: dict[str, Any] = {}
-    for name, value in parameters.items():
-        check_name(f"parameter of {notebook.stem}", name, known)
-        checked[name] = _convert(name, value, known[name])
-    return checked
-
-
-def _convert(name: str, value: object, parameter: Parameter) -> object:
-    for kind in parameter.types:
-        try:
-            converted = _as(kind, value)
-        except (KeyError, TypeError, ValueError):
-            continue
-        if not parameter.choices or str(converted) in parameter.choices:
-            return converted
-    raise AlodError(f"parameter {name}={value!r}: expected {parameter.describe()}")
-
-
-def _as(kind: type, value: object) -> object:
-    """Convert `value` to `kind` where nothing is lost: 2 is a float, 2.5 no int, True no number."""
-    if isinstance(value, str) and kind is not str:
-        if kind is bool:
-            return _SWITCH[value.lower()]
-        if kind is type(None):
-            return {"none": None}[value.lower()]
-        return kind(value) if kind in (int, float) else ast.literal_eval(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise TypeError
-    return value
-
-
-# -------------------------------------------------------------------------------- running chapters
-
-
-def run_chapter(
-    name: str,
-    parameters: Mapping[str, object] | None = None,
-    out: Path | None = None,
-    *,
-    cwd: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    progress: bool = True,
-) -> Path:
-    """Run one chapter with papermill.
-
-    Parameters
-    ----------
-    name : str
-        A name from `chapters`.
-    parameters : mapping of str to object, optional
-        Checked and converted by `check_parameters`.
-    out : Path, optional
-        The notebook to write, ``NAME_run.ipynb`` in the current directory by default. It appears
-        only if every cell ran.
-    cwd : Path, optional
-        Where the notebook runs; the current directory by default.
-    environment : mapping of str to str, optional
-        Added to the environment.
-    progress : bool
-        Whether papermill shows a bar.
-
-    Returns
-    -------
-    Path
-        `out`.
-
-    Raises
-    ------
-    AlodError
-        On bad input, before anything runs.
-    ChapterFailed
-        If a cell raised.
-    """
-    notebooks = chapters()
-    check_name("chapter", name, notebooks)
-    missing = [p for p in ("papermill", "ipykernel") if find_spec(p) is None]
-    if missing:
-        raise AlodError(f"a chapter needs {' and '.join(missing)}: pip install -e '.[book]'")
-    source = notebooks[name]
-    checked = check_parameters(source, parameters or {})
-    out = Path(out if out is not None else f"{name}_run.ipynb").expanduser().resolve()
-    if out == source:
-        raise AlodError(f"out={str(out)!r}: expected another file than the chapter itself")
-    if out.is_dir() or not out.parent.is_dir():
-        raise AlodError(f"out={str(out)!r}: expected a file name in a folder that exists")
-    with tempfile.TemporaryDirectory(prefix="alod_chapter_") as scratch:
-        executed = Path(scratch, source.name)
-        command = [sys.executable, "-m", "papermill", str(source), str(executed)]
-        command += ["--kernel", "python3", "--parameters_yaml", json.dumps(checked)]
-        command += ["--progress-bar" if progress else "--no-progress-bar"]
-        process = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, **(environment or {}), **_own_kernel(Path(scratch))},
-            stderr=None if progress else subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if process.returncode != 0:
-            error = _error_in(executed) or process.stderr or "papermill failed"
-            raise ChapterFailed(f"chapter {name} failed\n{error}")
-        write_atomically(out, executed.read_bytes())
-    return out
-
-
-class ChapterFailed(RuntimeError):  # noqa: N818
-    """A chapter's cell raised; the message holds the cell and its traceback."""
-
-
-def _own_kernel(scratch: Path) -> dict[str, str]:
-    """Make ``python3`` mean this interpreter, whatever kernels the user has installed."""
-    spec = scratch / "jupyter" / "kernels" / "python3"
-    spec.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
-    (spec / "kernel.json").write_text(json.dumps(kernel))
-    others = os.environ.get("JUPYTER_PATH")
-    path = str(scratch / "jupyter")
-    return {"JUPYTER_PATH": f"{path}{os.pathsep}{others}" if others else path}
-
-
-def _error_in(executed: Path) -> str | None:
-    """Return the failing cell and its traceback from what papermill wrote, without colors."""
-    if not executed.is_file():
-        return None
-    for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            if output["output_type"] == "error":
-                return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))
-    return None
-
-
-# --------------------------------------------------------------------------------- building pages
 
 
 def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path:
-    """Execute every chapter and build the book, warnings being errors.
+    """Execute every chapter, build the book, warnings being errors, and return its first page.
 
     Executed notebooks and pages are staged in ``_build/stage``, which mirrors the repository, for
-    the links to the source and to Colab are made from a page's path.
+    the links to the source and to Colab are made from a page's path. Bad input is refused before
+    anything runs. If chapters fail, the others have run, and the `ChapterFailed` holds every error;
+    if Jupyter Book fails, that is a ``subprocess.CalledProcessError``.
 
     Parameters
     ----------
@@ -463,20 +43,6 @@ def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path
         Folder of the full data sets, ``$ALOD_DATA`` for the chapters.
     jobs : int
         Chapters executed at a time, from 1 to 64; they share the cores.
-
-    Returns
-    -------
-    Path
-        The book's first page.
-
-    Raises
-    ------
-    AlodError
-        On bad input, before anything runs.
-    ChapterFailed
-        If a chapter failed; the others have run, and the message holds every error.
-    subprocess.CalledProcessError
-        If Jupyter Book failed.
     """
     check_name("scale", scale, SCALES)
     check_count("jobs", jobs, 1, 64)
@@ -491,7 +57,7 @@ def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path
     (out / "runs").mkdir()
     _execute_all(stage / "book", _environment(out / "runs", data, jobs), scale, jobs)
     _stage_pages(root, stage)
-    write_atomically(stage / "book" / "status.md", status(stage / "book", scale))
+    write_atomically(stage / "book" / "status.md", status_page(stage / "book", scale))
     # No `python -m jupyter_book` exists, and the script may not be on the path.
     run = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", run, "build", str(stage)]
@@ -512,9 +78,9 @@ def _environment(runs: Path, data: Path | None, jobs: int) -> dict[str, str]:
 
 def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs: int) -> None:
     """Write every chapter, executed, to `folder`; report each, and all errors at the end."""
-    notebooks = chapters()
+    chapters = notebooks()
     given = {}
-    for name, path in notebooks.items():
+    for name, path in chapters.items():
         known = parameters_of(path).get("scale")
         # What is given lands on the page as one more cell; a default need not.
         given[name] = {} if known is None or known.default == scale else {"scale": scale}
@@ -541,8 +107,8 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
         return error
 
     # The slowest first, so that nothing waits for it at the end.
-    order = sorted(notebooks, key=lambda name: name not in SLOW)
-    print(f"executing {len(notebooks)} chapters at {scale} scale, {jobs} at a time", flush=True)
+    order = sorted(chapters, key=lambda name: name not in SLOW)
+    print(f"executing {len(chapters)} chapters at {scale} scale, {jobs} at a time", flush=True)
     with ThreadPoolExecutor(jobs) as pool:
         errors = [error for error in pool.map(execute, order) if error]
     if errors:
@@ -588,81 +154,6 @@ def _stage_pages(root: Path, stage: Path) -> None:
             target = stage / page.relative_to(root)
             target.parent.mkdir(exist_ok=True)
             shutil.copy2(page, target)
-
-
-def status(folder: Path, scale: str) -> str:
-    """Write the page that says how this copy of the book was computed.
-
-    Parameters
-    ----------
-    folder : Path
-        Chapters as papermill left them, with parameters and seconds in their metadata.
-    scale : str
-        The scale they ran at.
-
-    Returns
-    -------
-    str
-        A MyST Markdown page.
-    """
-    origin: dict[str, Any] = provenance()
-    commit = origin["git_commit"] or "unknown, no git checkout"
-    changed = " (with uncommitted changes)" if commit.endswith("+") else ""
-    machine = origin["machine"]
-    with_gpu, gpu = _gpu_seconds()
-    rows = []
-    for path in sorted(folder.glob("*.ipynb")):
-        run = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
-        values = {name: parameter.default for name, parameter in parameters_of(path).items()}
-        values |= run["parameters"]
-        shown = " ".join(f"`{name}={value}`" for name, value in values.items())
-        seconds = f"{run['duration']:.0f} | {with_gpu.get(path.stem, '–')}"
-        rows.append(f"| [{path.stem}]({path.name}) | {seconds} | {shown} |")
-    versions = [f"| {name} | {version} |" for name, version in origin["versions"].items()]
-    return "\n".join(
-        [
-            "# How this copy was computed",
-            "",
-            f"Every chapter was executed from its first cell to its last at **{scale}** scale, "
-            f"finished {origin['time']} (UTC), from commit `{commit.rstrip('+')}`{changed}, "
-            f"on {machine['processor']} with {machine['cores']} cores ({machine['platform']}).",
-            "Results marked *recorded* were computed earlier; the file beside each names its own "
-            "commit, versions and machine.",
-            "",
-            "## Chapters",
-            "",
-            "Seconds of this copy are those of the processor above, other chapters running beside.",
-            gpu,
-            "",
-            "| chapter | seconds | with a GPU | parameters |",
-            "|:---|---:|---:|:---|",
-            *rows,
-            "",
-            "## Versions",
-            "",
-            "| package | version |",
-            "|:---|:---|",
-            *versions,
-            "",
-        ]
-    )
-
-
-def _gpu_seconds() -> tuple[dict[str, str], str]:
-    """Return each chapter's recorded seconds with a GPU, and what that GPU was."""
-    table = book_folder() / "results" / "gpu_seconds.csv"
-    with table.open(encoding="utf-8", newline="") as lines:
-        seconds = {row["chapter"]: f"{float(row['seconds']):.0f}" for row in csv.DictReader(lines)}
-    origin = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
-    told = (
-        f"Those with a GPU were recorded at quick scale ({origin['time'][:10]}, with the chapters' "
-        f"parameters at commit `{origin['git_commit'][:7]}`): each chapter with "
-        f"{origin['cores_each']} cores and {origin['multiprocessors']} multiprocessors of an "
-        f"{origin['gpu']}. In cores and 32-bit arithmetic that is near to Colab's free machine "
-        "with its T4, whose memory and 16-bit arithmetic are slower; no chapter has been timed "
-        "there. The installation comes on top of it. No chapter needs a GPU."
-    )
-    return seconds, told
 
 
 def main() -> None:

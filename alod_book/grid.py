@@ -15,7 +15,8 @@ from typing import Any
 
 from alod.errors import AlodError, check_name
 from alod.files import write_atomically
-from alod_book import build as book
+from alod_book.chapters import ChapterFailed, notebooks, run_chapter
+from alod_book.parameters import check_parameters
 
 PAGE = """\
 <!doctype html>
@@ -51,33 +52,24 @@ def run_batch(
     """Run a chapter with every combination of some parameters, one after the other.
 
     What was executed with the same parameters before is kept, so that a batch that was cut off, or
-    grows, goes on. A chapter that fails does not stop the others.
+    grows, goes on. A chapter that fails does not stop the others: the error of each is returned, by
+    its notebook. Names and values are all checked before anything runs.
 
     Parameters
     ----------
     name : str
-        A name from `alod_book.build.chapters`.
+        A name from `alod_book.chapters.notebooks`.
     grid : mapping of str to sequence of object
-        The values of each parameter; all are checked before anything runs.
+        The values of each parameter.
     out : Path
         Folder of the notebooks and of ``index.html``, which is renewed after each; made if missing.
     environment : mapping of str to str, optional
         Added to the environment of the chapters.
-
-    Returns
-    -------
-    dict of Path to str
-        The error of each notebook that failed; empty if all ran.
-
-    Raises
-    ------
-    AlodError
-        If the chapter, a parameter or a value is not known, before anything runs.
     """
-    notebooks = book.chapters()
-    check_name("chapter", name, notebooks)
+    known = notebooks()
+    check_name("chapter", name, known)
     combinations = [
-        book.check_parameters(notebooks[name], dict(zip(grid, values, strict=True)))
+        check_parameters(known[name], dict(zip(grid, values, strict=True)))
         for values in product(*grid.values())
     ]
     places = {out / f"{_file_name(name, values)}.ipynb": values for values in combinations}
@@ -88,8 +80,8 @@ def run_batch(
     for place, values in places.items():
         if _parameters(place) != values:
             try:
-                book.run_chapter(name, values, place, environment=environment, progress=False)
-            except book.ChapterFailed as error:
+                run_chapter(name, values, place, environment=environment, progress=False)
+            except ChapterFailed as error:
                 failed[place] = str(error)
         write_atomically(out / "index.html", _index(name, places, failed))
         print(f"{place}: {'failed' if place in failed else 'done'}", flush=True)

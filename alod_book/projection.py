@@ -1,4 +1,19 @@
-"""Embeddings drawn in the plane by UMAP or t-SNE, computed once and kept."""
+"""Embeddings drawn in the plane by UMAP or t-SNE, computed once and kept.
+
+Parameters
+----------
+embeddings : ndarray of float (N, D)
+    At least 5 rows and 2 columns, finite. They are L2-normalized first, because that is where the
+    detectors work and cosine neighbors are then Euclidean ones.
+
+Examples
+--------
+>>> embeddings = np.random.default_rng(0).normal(size=(50, 2)) + 5
+>>> project(embeddings, method="tsne").shape
+(50, 2)
+>>> round(trustworthiness(embeddings, np.arctan2(*embeddings.T)[:, None] * [1, 0], 5), 1)
+1.0
+"""
 
 import hashlib
 import io
@@ -6,17 +21,16 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from alod.errors import AlodError, check_count, check_name
-from alod.experiments.evaluation import REPOSITORY
 from alod.files import write_atomically
 
-METHODS = {"umap": "umap-learn", "tsne": "openTSNE"}
+# What draws by each method, as packages are called.
+LIBRARIES = {"umap": "umap-learn", "tsne": "openTSNE"}
 TRUSTWORTHINESS_SAMPLE = 3_000
 
 
@@ -26,50 +40,29 @@ def project(
     seed: int = 0,
     cache: Path | None = None,
 ) -> NDArray[np.float32]:
-    """Lay out embeddings in the plane so that neighbors stay neighbors.
+    """Lay out `embeddings` in the plane, as float32 (N, 2), so that neighbors stay neighbors.
 
     UMAP (McInnes, Healy & Melville 2018, "UMAP: uniform manifold approximation and projection for
     dimension reduction") or t-SNE (van der Maaten & Hinton 2008, "Visualizing data using t-SNE";
     from 10,000 rows on by interpolation, Linderman et al. 2019, "Fast interpolation-based t-SNE for
-    improved visualization of single-cell RNA-seq data").
-    Embeddings are L2-normalized first, because that is where the detectors work and cosine
-    neighbors are then Euclidean ones. Both methods start from the first two principal components,
-    so that they differ by method and not by start (Kobak & Linderman 2021, "Initialization is
-    critical for preserving global data structure in both t-SNE and UMAP"). Distances between
-    far clusters and the clusters' sizes mean nothing; see `trustworthiness`.
+    improved visualization of single-cell RNA-seq data"). Both start from the first two principal
+    components, so that they differ by method and not by start (Kobak & Linderman 2021,
+    "Initialization is critical for preserving global data structure in both t-SNE and UMAP").
+    Distances between far clusters and the clusters' sizes mean nothing; see `trustworthiness`.
 
     Parameters
     ----------
-    embeddings : ndarray of float (N, D)
-        At least 5 rows and 2 columns, finite.
     method : {"umap", "tsne"}
         UMAP takes about 24 s to import the first time, as it compiles.
     seed : int
-        Same seed, machine and versions: same coordinates. Other machines differ in coordinates,
-        not in who is whose neighbor, so keep the cached file where pictures have to stay equal.
-        t-SNE, started from principal components, hardly draws at random.
+        Same seed, machine and versions: same coordinates. Other machines differ in coordinates, not
+        in who is whose neighbor, so keep the cached file where pictures have to stay equal. t-SNE,
+        started from principal components, hardly draws at random.
     cache : Path, optional
         Folder (made if missing) that keeps coordinates by a hash of embeddings, method, seed and
         version of the library; a hit needs neither UMAP's import nor computation.
-
-    Returns
-    -------
-    ndarray of float32 (N, 2)
-
-    Raises
-    ------
-    AlodError
-        If the method is unknown, the embeddings are no finite matrix of that size, or the cache is
-        no folder.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> embeddings = np.random.default_rng(0).normal(size=(20, 5))
-    >>> project(embeddings, method="tsne").shape
-    (20, 2)
     """
-    check_name("projection method", method, METHODS)
+    check_name("projection method", method, LIBRARIES)
     seed = check_count("seed", seed, 0, 2**32 - 1)
     matrix = _check_embeddings(embeddings)
     if cache is None:
@@ -80,7 +73,9 @@ def project(
         cache.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise AlodError(f"cache={str(cache)!r}: a file is in the way; name a folder") from error
-    recipe = repr((_parameters(method, len(matrix)), version(METHODS[method]), seed, matrix.shape))
+    recipe = repr(
+        (_parameters(method, len(matrix)), version(LIBRARIES[method]), seed, matrix.shape)
+    )
     key = hashlib.sha256(recipe.encode() + matrix.tobytes()).hexdigest()[:16]
     path = cache / f"{method}_{key}.npy"
     if path.exists():
@@ -93,100 +88,25 @@ def project(
     return coordinates
 
 
-def recorded(dataset: str, model: str) -> dict[str, NDArray[Any]]:
-    """Load the recorded maps of a full pool of N images, of which S are shown with their image.
-
-    Made by ``scripts/make_projections.py``; how far each map can be trusted is in the table
-    ``alod.experiments.evaluation.recorded("projections")``.
-
-    Parameters
-    ----------
-    dataset : {"mnist", "fashion_mnist"}
-        The pool.
-    model : {"cnn", "lenet5", "resnet18"}
-        The classifier.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``umap_before``, ``umap_last``, ``tsne_before``, ``tsne_last`` uint16 (2, N):
-        coordinates from 0 to 1023 before learning and after the last round. ``shown`` int32 (S,):
-        positions in the pool, those of the embedded mini set first and in its order; for each
-        of them ``round`` int8 (S,), -1 where it was never asked for, and ``score`` float16 (S,),
-        its outlier score. ``core`` int32 (K,): the core set's positions. ``images`` uint8
-        (A, 28, 28): those of `shown` that the mini set lacks, in greys from 0 to 15. ``targets``
-        uint8 (N,): classes. ``mini`` int32 (6000,): the mini set's positions.
-
-    Raises
-    ------
-    AlodError
-        If there is no such recording.
-
-    Examples
-    --------
-    >>> kept = recorded("mnist", "cnn")
-    >>> kept["umap_last"].shape, kept["targets"].shape
-    ((2, 60000), (60000,))
-    """
-    arrays: dict[str, NDArray[Any]] = {}
-    for name in (dataset, f"{dataset}_{model}"):
-        file = f"book/results/projections/{name}.npz"
-        # Beside this package in a checkout, else from the book's repository.
-        checkout = Path(__file__).parents[1] / file
-        try:
-            if checkout.exists():
-                content = checkout.read_bytes()
-            else:
-                with urlopen(f"{REPOSITORY}/{file}", timeout=60) as answer:
-                    content = answer.read()
-        except OSError as error:
-            raise AlodError(
-                f"{file}: {error}; scripts/make_projections.py makes it of the full data set"
-            ) from None
-        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-            arrays |= dict(kept)
-    return arrays
-
-
 def trustworthiness(
     embeddings: NDArray[np.floating],
     coordinates: NDArray[np.floating],
     n_neighbors: int = 10,
     seed: int = 0,
 ) -> float:
-    """Say how far neighbors in the picture are neighbors among the embeddings.
+    """Say how far neighbors in the picture are neighbors among the `embeddings`.
 
     Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods: an experimental
-    study". Memory grows with the square of the points, so it is measured on at most 3,000 of them,
-    drawn at random.
+    study". In [0, 1]: 1 when no point is drawn among strangers, about 0.5 for a random picture.
+    Memory grows with the square of the points, so it is measured on at most 3,000 of them, drawn by
+    `seed`.
 
     Parameters
     ----------
-    embeddings : ndarray of float (N, D)
-        As given to `project`; L2-normalized here too.
     coordinates : ndarray of float (N, 2)
         What `project` returned for them.
     n_neighbors : int
         Size of the neighborhoods, below half of the points.
-    seed : int
-        Draws the points where there are more than 3,000.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 1 when no point is drawn among strangers, about 0.5 for a random picture.
-
-    Raises
-    ------
-    AlodError
-        If rows do not match or `n_neighbors` is not below half of the points.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> embeddings = np.random.default_rng(0).normal(size=(50, 2)) + 5
-    >>> round(trustworthiness(embeddings, np.arctan2(*embeddings.T)[:, None] * [1, 0], 5), 1)
-    1.0
     """
     from sklearn import manifold
 

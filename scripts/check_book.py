@@ -33,7 +33,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from alod_book.build import book_folder, repository
+from alod_book.chapters import book_folder, repository
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

@@ -14,7 +14,6 @@ from check_book import FLAGS, browser_path
 from playwright.sync_api import sync_playwright
 
 from alod_book import figures
-from alod_book.figures import DATASET_NAMES
 
 # As many as can be told apart without a legend.
 SHOWN = ["random", "outlier_topk", "margin", "outlier"]
@@ -36,7 +35,7 @@ def headline(curves: pd.DataFrame) -> dict[str, object]:
     )
     fig.update_layout(font_color=TEXT, width=760)
     fig.add_annotation(
-        text=f"{DATASET_NAMES[dataset]}, {figures.MODEL_NAMES[model]}, pool of 60,000",
+        text=f"{figures.DATASET_NAMES[dataset]}, {figures.MODEL_NAMES[model]}, pool of 60,000",
         x=1, xref="paper", xanchor="right", y=0.02, yref="paper", showarrow=False,
     )  # fmt: skip
     figure: dict[str, object] = json.loads(fig.to_json())

@@ -24,7 +24,9 @@ from alod.experiments.provenance import provenance
 from alod.experiments.run import load_run
 from alod.experiments.sweep import run_sweep
 from alod.files import write_atomically
-from alod_book import pictures, projection
+from alod_book import projection
+from alod_book.embeddings import groups_at
+from alod_book.one_run import asked_rounds, pixels, scores_when_asked
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENT = ROOT / "book" / "experiments" / "projections.yaml"
@@ -55,13 +57,13 @@ def record(
 ) -> tuple[dict[str, np.ndarray], list[dict[str, object]]]:
     """Return one setting's arrays, and a row for each of its maps."""
     shown = np.concatenate([mini, np.setdiff1d(run.asked(), mini)]).astype(np.int32)
-    groups = pictures.groups_at(run, data, "last")
+    groups = groups_at(run, data, "last")
     # Sixteen greys, as the book's pages show; the images of the mini set are in the package.
-    others = pictures.pixels(data, shown[len(mini) :]).astype(int)
+    others = pixels(data, shown[len(mini) :]).astype(int)
     arrays = {
         "shown": shown,
-        "round": pictures.asked_rounds(run, len(data.images))[shown].astype(np.int8),
-        "score": pictures.outlier_scores(run, data)[shown].astype(np.float16),
+        "round": asked_rounds(run, len(data.images))[shown].astype(np.int8),
+        "score": scores_when_asked(run, data)[shown].astype(np.float16),
         "core": np.flatnonzero(groups == "core").astype(np.int32),
         "images": ((others * 15 + 127) // 255).astype(np.uint8),
     }
@@ -69,7 +71,7 @@ def record(
     counted = np.where(np.isin(np.arange(len(groups)), shown), groups, "")
     rows: list[dict[str, object]] = []
     kept = run.embeddings
-    for stage, method in product(STAGES, projection.METHODS):
+    for stage, method in product(STAGES, projection.LIBRARIES):
         space = kept[stage]
         coordinates = projection.project(space, method, seed=run.config.seed, cache=cache)
         arrays[f"{method}_{stage}"] = packed(coordinates)
@@ -117,7 +119,7 @@ def main() -> None:
             write_atomically(RESULTS / "projections" / f"{name}.npz", content)
             print(f"{name}.npz: {len(content):,} bytes", flush=True)
     origin |= {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": sources}
-    libraries = {name: version(name) for name in projection.METHODS.values()}
+    libraries = {name: version(name) for name in projection.LIBRARIES.values()}
     origin["versions"] = {**origin["versions"], **libraries}
     write_atomically(RESULTS / "projections.csv", pd.DataFrame(table).to_csv(index=False))
     write_atomically(RESULTS / "projections.json", json.dumps(origin, indent=1) + "\n")

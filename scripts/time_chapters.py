@@ -19,7 +19,7 @@ import torch
 
 from alod.experiments.provenance import provenance
 from alod.files import write_atomically
-from alod_book import build as book
+from alod_book.chapters import notebooks, run_chapter
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Run, time, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="chapters, all by default")
-    names = parser.parse_args().names or list(book.chapters())
+    names = parser.parse_args().names or list(notebooks())
     if not torch.cuda.is_available():
         raise SystemExit("error: no GPU on this machine; choose one that has one")
     # The share of it that a limit such as CUDA_MPS_ACTIVE_THREAD_PERCENTAGE leaves.
@@ -44,7 +44,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             out, alone = Path(folder, "out.ipynb"), {"ALOD_RUNS": str(Path(folder, "runs"))}
             start = time.perf_counter()
-            book.run_chapter(name, out=out, cwd=Path(folder), environment=alone, progress=False)
+            run_chapter(name, out=out, cwd=Path(folder), environment=alone, progress=False)
             took = time.perf_counter() - start
         pairs.put(pair)
         print(f"{name:<24}{took:7.1f} s", flush=True)

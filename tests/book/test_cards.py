@@ -10,7 +10,7 @@ from PIL import Image
 
 import alod
 from alod import AlodError
-from alod_book.cards import make_cards
+from alod_book.figures.cards import make_cards
 
 
 def tile(cards, position):

@@ -8,8 +8,12 @@ import pytest
 from PIL import Image
 
 from alod import AlodError
-from alod.experiments.evaluation import compare_strategies, published_curves, summarize
-from alod.experiments.evaluation import gains as measure_gains
+from alod.experiments.evaluation import (
+    compare_strategies,
+    gains,
+    published_curves,
+    summarize,
+)
 from alod_book import figures
 
 BUDGETS = [50, 100, 200, 400]
@@ -77,9 +81,9 @@ def every_figure():
         "confusion_matrix": figures.confusion_matrix(np.diag([5, 6, 7]), CLASSES, title),
         "per_class_accuracy": figures.per_class_accuracy(by_class, title=title),
         "seconds_per_round": figures.seconds_per_round(history, title),
-        "distribution_match": figures.distribution_match(percentiles, title),
+        "match_percentiles": figures.match_percentiles(percentiles, title),
         "pairwise_matrix": figures.pairwise_matrix(make_tests(), title),
-        "gains": figures.gains(measure_gains(make_curves()), title=title),
+        "gain_intervals": figures.gain_intervals(gains(make_curves()), title=title),
     }
 
 
@@ -121,7 +125,7 @@ def test_axes_are_labeled(name):
         assert (layout.xaxis2.title.text, layout.yaxis2.title.text) == ("labels", "test accuracy")
     else:
         assert layout.xaxis.title.text
-        named_by_categories = ("per_class_accuracy", "distribution_match", "gains")
+        named_by_categories = ("per_class_accuracy", "match_percentiles", "gain_intervals")
         assert layout.yaxis.title.text or name in named_by_categories
 
 
@@ -389,14 +393,14 @@ def test_the_pairwise_matrix_numbers_significant_differences_only():
 
 
 def test_gains_are_drawn_with_their_interval_the_best_on_top():
-    table = measure_gains(make_curves())
-    fig = figures.gains(table)
+    table = gains(make_curves())
+    fig = figures.gain_intervals(table)
     for trace, row in zip(fig.data, table.to_dict("records"), strict=True):
         assert trace.x[0] == pytest.approx(100 * row["mean_difference"])
         assert trace.x[0] + trace.error_x.array[0] == pytest.approx(100 * row["high"])
         assert trace.x[0] - trace.error_x.arrayminus[0] == pytest.approx(100 * row["low"])
     assert list(fig.layout.yaxis.categoryarray) == ["margin", "outlier"]  # from the bottom up
-    doubtful = figures.gains(table.assign(p_holm=[0.01, 0.2]))
+    doubtful = figures.gain_intervals(table.assign(p_holm=[0.01, 0.2]))
     assert [trace.marker.symbol for trace in doubtful.data] == ["circle", "circle-open"]
     assert "4 seeds" in fig.layout.title.text.replace("<br>", " ")
 

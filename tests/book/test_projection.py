@@ -9,7 +9,8 @@ import torch
 import alod
 from alod import AlodError
 from alod.experiments import evaluation
-from alod_book.projection import METHODS, project, recorded, trustworthiness
+from alod_book.projection import LIBRARIES, project, trustworthiness
+from alod_book.recorded import maps
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 
@@ -86,7 +87,7 @@ def test_five_points_are_enough():
     assert np.isfinite(project(np.eye(5), "tsne")).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LIBRARIES)
 @pytest.mark.parametrize(
     "points",
     [
@@ -157,7 +158,7 @@ def test_bad_input_is_refused_in_one_line(call, message, tmp_path):
 @pytest.mark.parametrize("model", ["cnn", "lenet5", "resnet18"])
 @pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
 def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(dataset, model):
-    kept, mini = recorded(dataset, model), alod.load_dataset(f"{dataset}_mini")
+    kept, mini = maps(dataset, model), alod.load_dataset(f"{dataset}_mini")
     shown = kept["shown"]
     for stage in ("before", "last"):
         for method in ("umap", "tsne"):
@@ -184,6 +185,6 @@ def test_recorded_maps_tell_their_trust_and_where_they_come_from():
 
 
 def test_what_was_not_recorded_is_named(monkeypatch):
-    monkeypatch.setattr("alod_book.projection.REPOSITORY", "file:///nowhere")
+    monkeypatch.setattr("alod_book.recorded.REPOSITORY", "file:///nowhere")
     with pytest.raises(AlodError, match=r"mnist_vgg\.npz.*make_projections"):
-        recorded("mnist", "vgg")
+        maps("mnist", "vgg")

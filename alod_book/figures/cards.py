@@ -1,8 +1,19 @@
 """What a page shows of an image on a map: one sheet of all images, and a few facts of each.
 
-`make_cards` makes the table that a figure carries in ``layout.meta["cards"]``. The book's own
-script (``_ext/alod_cards.js``) reads it; Jupyter and Colab, which do not have the script, show the
+A figure carries the table in ``layout.meta["cards"]``. The book's own script
+(``_ext/alod_cards.js``) reads it; Jupyter and Colab, which do not have the script, show the
 figure's plain hover text instead.
+
+Parameters
+----------
+images : ndarray of uint8 (N, H, W) or (N, H, W, 3)
+    Grey or RGB images of one size, at least one.
+
+Examples
+--------
+>>> cards = make_cards(np.zeros((3, 28, 28), np.uint8), [7, 8, 9], ["cat", "dog", "cat"])
+>>> cards["names"], cards["name"], cards["columns"]
+(['cat', 'dog'], [0, 1, 0], 2)
 """
 
 import base64
@@ -28,8 +39,6 @@ def make_cards(
 
     Parameters
     ----------
-    images : ndarray of uint8 (N, H, W) or (N, H, W, 3)
-        Grey or RGB images of one size.
     numbers : array-like of int (N,)
         Number of each image in its data set, by which a point on the map finds its card.
     names : sequence of str (N,)
@@ -46,18 +55,6 @@ def make_cards(
         (images in a row of the sheet), ``size`` (height and width of an image), ``numbers``,
         ``names`` (each once), ``name`` (a position in it for each image), and where given
         ``rounds`` and ``scores`` (four digits, None for NaN).
-
-    Raises
-    ------
-    AlodError
-        If images are no uint8 array of that shape, or another length differs from theirs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> cards = make_cards(np.zeros((3, 28, 28), np.uint8), [7, 8, 9], ["cat", "dog", "cat"])
-    >>> cards["names"], cards["name"], cards["columns"]
-    (['cat', 'dog'], [0, 1, 0], 2)
     """
     images = check_images(images)
     given = {"numbers": numbers, "names": names, "asked_round": asked_round, "scores": scores}
@@ -87,28 +84,11 @@ def make_cards(
 
 
 def check_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Refuse what cannot be shown as images.
-
-    Parameters
-    ----------
-    images : ndarray of uint8 (N, H, W) or (N, H, W, 3)
-        Grey or RGB images, N at least 1.
+    """Return `images` as an array, or refuse what cannot be shown as images.
 
     Returns
     -------
     ndarray of uint8 (N, H, W) or (N, H, W, 3)
-        The images, as they are.
-
-    Raises
-    ------
-    AlodError
-        If they are of another shape or type.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> check_images(np.zeros((2, 28, 28), np.uint8)).shape
-    (2, 28, 28)
     """
     images = np.asarray(images)
     grey, color = images.ndim == 3, images.ndim == 4 and images.shape[-1] == 3

@@ -1,0 +1,106 @@
+"""What an installation brings, and what it needs for more."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import plotly
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from plotly.offline import get_plotlyjs_version
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_package_is_found_from_beside_a_clone(tmp_path):
+    (tmp_path / "alod").mkdir()
+    command = [sys.executable, "-c", "import alod; alod.AlodError"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_plotly_js_of_the_book_is_that_of_the_package():
+    if f"plotly=={plotly.__version__}\n" not in (ROOT / "requirements.lock").read_text():
+        pytest.skip("the book is built with the lock's plotly, this is another")
+    folder = ROOT / "_ext" / "plotly"
+    version = get_plotlyjs_version()
+    mend = f"set plotly.js to {version} in _ext/plotly/package.json and run 'make plotly'"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]["plotly.js"]
+    assert wanted == version, mend
+    assert f'version="{version}"' in (folder / "plotly.min.js").read_text(), mend
+
+
+def test_the_machinery_imports_no_torch():
+    heavy = "{'torch', 'papermill', 'plotly'} & {*sys.modules}"
+    code = f"import sys, alod_book.build; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_lock_pins_what_the_project_asks_for():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    locked = {canonicalize_name(pin.name): next(iter(pin.specifier)) for pin in pins}
+    assert all(pin.operator == "==" for pin in locked.values())
+    assert not any(name.startswith(("nvidia-", "cuda-", "triton")) for name in locked)
+    for asked in (*requirements(), *requirements("dev")):
+        pin = locked[canonicalize_name(asked.name)]
+        assert asked.specifier.contains(pin.version), asked
+
+
+def requirements(*extras: str) -> set[Requirement]:
+    """What an installation asks for: of the library, or of some extras and those that they name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    if not extras:
+        return {Requirement(line) for line in project["dependencies"]}
+    asked = {Requirement(line) for e in extras for line in project["optional-dependencies"][e]}
+    own = {each for each in asked if each.name == "alod"}
+    return asked - own | {part for each in own for part in requirements(*each.extras)}
+
+
+def test_the_library_brings_nothing_that_draws():
+    names = {each.name for each in requirements()}
+    drawing = {"plotly", "umap-learn", "openTSNE"}
+    assert not names & {*drawing, "papermill", "nbformat", "jupyter-book", "anywidget"}
+    assert {each.name for each in requirements("chapters")} == drawing
+    assert {*drawing, "papermill", "jupyter-book", "anywidget"} <= {
+        each.name for each in requirements("book")
+    }
+
+
+# Each stands for an environment that lacks it.
+MASKED = """
+import sys
+sys.modules.update(dict.fromkeys({}))
+from alod.cli import main
+main({})
+"""
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "run --help", "data", "sweep --help", "query --help", "book --help"]
+)
+def test_the_command_line_works_without_what_draws(line):
+    masked = ["plotly", "umap", "openTSNE", "papermill", "ipykernel", "nbformat"]
+    code = MASKED.format(masked, line.split())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("masked", "told"),
+    [
+        (["umap", "papermill"], "umap-learn, papermill"),
+        (["plotly"], "plotly"),
+        (["openTSNE"], "openTSNE"),
+    ],
+)
+def test_a_chapter_says_which_extra_is_missing(masked, told):
+    code = MASKED.format(masked, ["book", "run", "mnist"])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"alod: a chapter needs {told}: pip install -e '.[book]'\n"
