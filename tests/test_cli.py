@@ -8,10 +8,10 @@ from PIL import Image
 
 import alod
 from alod import cli
-from alod.experiments import commands
+from alod.cli import experiments as commands
+from alod.cli.labeling import query
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.run import load_run
-from alod.labeling.commands import query
 from alod.labeling.settings import Settings
 
 

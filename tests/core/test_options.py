@@ -3,8 +3,8 @@
 import pytest
 
 from alod import AlodError
+from alod.cli.options import given, with_settings
 from alod.experiments.run import ExperimentConfig
-from alod.options import given, with_settings
 
 
 def test_only_what_was_typed_is_given():

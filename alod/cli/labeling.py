@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from alod.cli.options import given, with_settings
 from alod.files import UNWRITABLE, write_atomically
 from alod.labeling.opening import open_run
 from alod.labeling.run import LabelingRun
 from alod.labeling.settings import Settings
 from alod.labeling.tables import ANSWERS
-from alod.options import given, with_settings
 
 Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from alod.cli import experiments, labeling
 from alod.errors import AlodError
-from alod.experiments import commands as experiments
-from alod.labeling import commands as labeling
 
 app = typer.Typer(
     help="Active learning by outlier detection: pick the images worth labeling.",
@@ -94,7 +93,3 @@ def main(arguments: list[str] | None = None) -> None:
         # Typer returns 130 after Ctrl-C, where an exception would be expected.
         print("alod: interrupted; the same command goes on from there", file=sys.stderr)
         raise SystemExit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m alod.cli`` is ``alod``."""
+
+from alod.cli import main
+
+main()
