@@ -34,7 +34,7 @@ Examples
 0.8
 >>> curves = recorded("incremental").query("dataset == 'mnist' and model == 'lenet5'")
 >>> sorted(gains(curves, "scratch", compare="training_mode")["training_mode"])
-['shrink_perturb', 'warm']
+['average', 'distill', 'shrink_perturb', 'warm']
 """
 
 from collections.abc import Iterator, Sequence
