@@ -139,17 +139,8 @@ class ActiveLearner:
     def query(self, k: int) -> np.ndarray:
         """Ask for the `k` images wanted most; the first time, for the initial selection.
 
-        Returns
-        -------
-        numpy.ndarray
-            int64 (k,), distinct positions of images without an answer, the most wanted first where
-            the strategy has an order.
-
-        Raises
-        ------
-        AlodError
-            If `k` is more than the pool holds, labels were taught but never fitted, or a user's
-            strategy breaks its contract.
+        Returns int64 (k,), distinct positions of images without an answer, the most wanted first
+        where the strategy has an order. Refused while labels were taught but never fitted.
         """
         return self.select(k).indices
 
@@ -157,11 +148,7 @@ class ActiveLearner:
     def select(self, k: int) -> Selection:
         """Ask for `k` images as :meth:`query` does; return the acquisition scores beside them.
 
-        Returns
-        -------
-        Selection
-            ``indices`` as :meth:`query` returns them; ``scores`` float64 (k,), higher = wanted
-            more, NaN for the initial selection.
+        They are float64 (k,), higher = wanted more, NaN for the initial selection.
         """
         pool = self.pool
         k = check_count("k", k, 1, len(pool), "images left in the pool")
@@ -186,23 +173,12 @@ class ActiveLearner:
     def teach(
         self, indices: np.ndarray, labels: np.ndarray | Tensor, *, unasked: bool = False
     ) -> None:
-        """Take the oracle's answers, from a person, a file or a simulator.
+        """Take the oracle's answers, from a person, a file or a simulator; all of them or none.
 
-        Parameters
-        ----------
-        indices : numpy.ndarray
-            int (k,), positions that :meth:`query` has asked for, each once.
-        labels : numpy.ndarray or Tensor
-            int (k,), classes from 0 to n_classes - 1, or -1 for "not of this task": such a foreign
-            image leaves the pool and is remembered.
-        unasked : bool
-            Take labels of any images: known beforehand, as in a partly labeled pool, or corrected.
-
-        Raises
-        ------
-        AlodError
-            If an index was not asked for or has its answer already, or a label is out of range;
-            nothing is taken then.
+        `indices`, int (k,), are positions that :meth:`query` has asked for, each once; `labels`,
+        int (k,), classes from 0 to n_classes - 1, or -1 for "not of this task": such a foreign
+        image leaves the pool and is remembered. `unasked` takes labels of any images: known
+        beforehand, as in a partly labeled pool, or corrected.
         """
         self.ledger.take(*self.ledger.taught(indices, labels, unasked))
 
@@ -220,13 +196,7 @@ class ActiveLearner:
 
     @settled()
     def fit(self) -> None:
-        """Update the classifier with everything labeled so far, by a fixed number of steps.
-
-        Raises
-        ------
-        AlodError
-            If nothing has been labeled yet.
-        """
+        """Update the classifier with everything labeled so far, by a fixed number of steps."""
         if len(self.labeled) == 0:
             raise AlodError("no labels yet: teach() the answers to query() before fit()")
         started = time.perf_counter()
@@ -288,14 +258,9 @@ class ActiveLearner:
 
     @settled()
     def outputs(self) -> tuple[Tensor, Tensor]:
-        """Compute what the classifier makes of every image, once per fit.
+        """Compute what the classifier makes of every image, labeled ones included, once per fit.
 
-        Returns
-        -------
-        embeddings : Tensor
-            float32 (N, D), on the CPU, in the order of the images, labeled ones included.
-        logits : Tensor
-            float32 (N, n_classes), likewise.
+        Returns embeddings float32 (N, D) and logits float32 (N, n_classes), on the CPU.
         """
         if self._outputs is None:
             started = time.perf_counter()
@@ -338,23 +303,14 @@ class ActiveLearner:
         return compute() if computed else PoolView.later(len(pool), targets, compute)
 
     def predict(self, images: Images) -> np.ndarray:
-        """Classify `images` of the pool's kind, uint8 or float in [0, 1], (N, C, H, W).
-
-        Returns
-        -------
-        numpy.ndarray
-            int64 (N,), classes.
-        """
+        """Return the classes, int64 (N,), of `images` of the pool's kind, (N, C, H, W)."""
         return np.asarray(self._logits(images).argmax(1))
 
     def predict_proba(self, images: Images) -> np.ndarray:
-        """Tell how likely each class is, of `images` (N, C, H, W) as in :meth:`predict`.
+        """Return how likely each class is, float32 (N, C) in [0, 1], of `images` (N, C, H, W).
 
-        Returns
-        -------
-        numpy.ndarray
-            float32 (N, C), in [0, 1]; rows sum to 1. How far they can be trusted is a question of
-            its own, see :func:`alod.experiments.evaluation.calibration_error`.
+        How far they can be trusted is told by
+        :func:`alod.experiments.evaluation.calibration_error`.
         """
         return np.asarray(self._logits(images).softmax(1))
 

@@ -11,6 +11,7 @@ array([1])
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from operator import attrgetter
@@ -314,36 +315,11 @@ def _on_task(
 
 
 def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
-    """Find a strategy by name, or take the user's, and refuse parameters that it cannot take.
+    """Find a `strategy` by name, by ``module:function``, or take the user's function.
 
-    Parameters
-    ----------
-    strategy : str or callable
-        A name in ``STRATEGIES``, or a function ``(view, k, rng, **params) -> (indices, scores)``.
-    params : mapping
-        Checked against the function's signature: names, and values where the annotation says them.
-        Every strategy takes ``two_sided``: whether to leave out what looks foreign
-        (:func:`task_like`), False by default but for ``outlier``.
-
-    Returns
-    -------
-    callable
-        The function.
-
-    Raises
-    ------
-    AlodError
-        If there is no such strategy, or a parameter is unknown or has a value out of its range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
-    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
-    >>> get("outlier", {"detector": "lof"})(view, 2, np.random.default_rng(0))[0].shape
-    (2,)
+    `params` are checked against its signature: names, and values where the annotation says them;
+    what it cannot take is refused. Every strategy takes ``two_sided``: whether to leave out what
+    looks foreign (:func:`alod.view.task_like`), False by default but for ``outlier``.
     """
     function = strategy if callable(strategy) else _found(strategy)
     name = getattr(function, "__name__", repr(function))
@@ -391,16 +367,11 @@ def importable_name(strategy: str | Strategy) -> str:
     """
     if isinstance(strategy, str):
         return strategy
-    for name, function in STRATEGIES.items():
-        if strategy is function:
-            return name
+    known = [name for name, function in STRATEGIES.items() if function is strategy]
     module, path = (getattr(strategy, key, "") for key in ("__module__", "__qualname__"))
-    if module != "__main__" and path:
-        try:
-            if attrgetter(path)(import_module(module)) is strategy:
-                return f"{module}:{path}"
-        except (ImportError, AttributeError):
-            pass
+    with suppress(ImportError, AttributeError):
+        if known or (module != "__main__" and attrgetter(path)(import_module(module)) is strategy):
+            return known[0] if known else f"{module}:{path}"
     raise AlodError(
         f"strategy={name_of(strategy)!r} cannot be imported by another process; define it at the "
         "top of a module, mine.py, and give 'mine:function'"
