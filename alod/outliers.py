@@ -26,7 +26,7 @@ from torch import Tensor
 
 from alod import geometry
 from alod._settled import seeded
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_count, check_name, one_line
 
 Contrast = Literal["ratio", "none"]
 # PyOD's neighbor-based detectors work from 8 points; fewer leave most others degenerate.
@@ -196,7 +196,7 @@ def _score_by_each(
             # What fails in a detector of the user's own is the user's to see.
             if not is_theirs:
                 raise
-            why = " ".join(str(error).split())
+            why = one_line(error)
     warnings.warn(f"detector {name!r}: {why}; kNN takes its place in this query", stacklevel=3)
     return np.stack([_scores("knn", r, pool, seed) for r in references], axis=1)
 

@@ -343,9 +343,9 @@ def infer(
 
 
 def _in_batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """Yield rows and their images, float32 on the device; of no images, none of them once.
+    """Yield rows and their images, float32 on the device; of no images, one batch without any.
 
-    So that no images, too, answer with the right number of columns.
+    It tells how many columns an answer has.
     """
     size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     for start in range(0, max(len(images), 1), size):
