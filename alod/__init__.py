@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from alod.errors import AlodError
 
 if TYPE_CHECKING:
-    from alod.data import Dataset, from_arrays
+    from alod.data.arrays import Dataset, from_arrays
+    from alod.data.folder import from_folder
+    from alod.data.known import load_dataset
     from alod.experiments.config import ExperimentConfig
     from alod.experiments.run import Run, run_experiment
-    from alod.images.folder import from_folder
-    from alod.images.known import load_dataset
     from alod.labeling.notebook import label
     from alod.labeling.opening import open_run
     from alod.learner import ActiveLearner
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Dataset": "alod.data",
-    "load_dataset": "alod.images.known",
-    "from_arrays": "alod.data",
-    "from_folder": "alod.images.folder",
+    "Dataset": "alod.data.arrays",
+    "load_dataset": "alod.data.known",
+    "from_arrays": "alod.data.arrays",
+    "from_folder": "alod.data.folder",
     "ActiveLearner": "alod.learner",
     "open_run": "alod.labeling.opening",
     "label": "alod.labeling.notebook",

@@ -7,30 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from alod.data import fingerprint, from_arrays
 from alod.errors import AlodError, one_line
 from alod.files import write_atomically
+from alod.pool import as_pool, fingerprint, is_streamed
 from alod.recipe import Recipe
 from alod.strategies import STRATEGIES
 from alod.training import Images
-
-
-def is_streamed(images: Images) -> TypeGuard[np.memmap]:
-    """Tell whether a pool stays on disk; one that would be misread there is refused."""
-    if not isinstance(images, np.memmap):
-        return False
-    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] <= 4 < images.shape[1]:
-        raise AlodError(
-            f"images: memory-mapped {images.dtype}{images.shape}: expected uint8 (N, C, H, W); "
-            "write them so, or load them whole with numpy.load(path)"
-        )
-    return True
 
 
 def write(
@@ -93,10 +80,8 @@ def read(path: str | Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], di
     if missing:
         raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
     images = settings["images"]
-    if (
-        fingerprint(images if is_streamed(images) else from_arrays(images).images)
-        != (saved["fingerprint"])
-    ):
+    pool = images if is_streamed(images) else as_pool(images, "images")[0]
+    if fingerprint(pool) != saved["fingerprint"]:
         raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
     return saved, settings
 

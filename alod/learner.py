@@ -18,8 +18,8 @@ from alod import encoders, geometry, initial, strategies, training
 from alod._classifier import Classifier
 from alod._settled import settled
 from alod.answers import Answers
-from alod.data import alike, from_arrays, span_of
 from alod.errors import AlodError, check_count
+from alod.pool import alike, as_pool, is_streamed
 from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
 from alod.training import Images
@@ -83,8 +83,8 @@ class ActiveLearner:
         n_classes = check_count("n_classes", n_classes, 2)
         self._strategy = strategies.get(recipe.strategy, recipe.strategy_params)
         training.resolve_device(recipe.device)  # refused before a large pool is read
-        self.span = None if saving.is_streamed(images) else span_of(images)
-        self.images = images if saving.is_streamed(images) else from_arrays(images).images
+        streamed = is_streamed(images)
+        self.images, self.span = (images, None) if streamed else as_pool(images, "arrays")
         self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
         some = training.as_tensor(self.images[:2])
         self._classifier = Classifier(recipe, some, n_classes, self._seed("weights"))

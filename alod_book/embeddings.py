@@ -34,7 +34,7 @@ from alod_book.figures import PROJECTION_NAMES, spelled
 from alod_book.one_run import asked_rounds, pixels, scores_when_asked
 
 if TYPE_CHECKING:
-    from alod.data import Dataset
+    from alod.data.arrays import Dataset
     from alod.experiments.run import Run
 
 STAGES = ("before", "first", "last")
@@ -136,7 +136,7 @@ def recorded_maps(
         Images of the pool that can be looked at, beside those asked for, at most 6,000; the others
         are points in the background.
     """
-    from alod.images.known import load_dataset
+    from alod.data.known import load_dataset
 
     kept, mini = recorded.maps(dataset, model), load_dataset(f"{dataset}_mini")
     trust = evaluation.recorded("projections").query(
@@ -178,7 +178,7 @@ def recorded_settings(stage: str, title: str) -> go.Figure:
     A small map for each, with its trustworthiness. `stage` is ``before`` learning or ``last``,
     after the last round; `title` what is seen.
     """
-    from alod.images.known import load_dataset
+    from alod.data.known import load_dataset
 
     check_name("stage", stage, ("before", "last"))
     table = evaluation.recorded("projections").query("method == 'umap' and stage == @stage")

@@ -33,7 +33,7 @@ from alod_book import figures
 from alod_book.one_run import pixels
 
 if TYPE_CHECKING:
-    from alod.data import Dataset
+    from alod.data.arrays import Dataset
     from alod.experiments.run import Run
 
 

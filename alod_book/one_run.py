@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from alod.data import Dataset
+    from alod.data.arrays import Dataset
     from alod.experiments.run import Run
 
 

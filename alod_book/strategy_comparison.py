@@ -41,7 +41,7 @@ from alod_book.figures import spelled
 from alod_book.one_run import pixels
 
 if TYPE_CHECKING:
-    from alod.data import Dataset
+    from alod.data.arrays import Dataset
     from alod.learner import ActiveLearner
 
 

@@ -14,7 +14,7 @@ FILES = {
     for package in ("alod", "alod_book")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-WINGS = ("alod/cli/", "alod/images/", "alod/experiments/", "alod/labeling/", "alod_book/")
+WINGS = ("alod/cli/", "alod/data/", "alod/experiments/", "alod/labeling/", "alod_book/")
 CORE = [name for name in FILES if not name.startswith(WINGS)]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # What draws, and what runs notebooks: an installed alod brings none of it.
@@ -85,12 +85,12 @@ def test_no_room_knows_one_above_it(name):
     if name.startswith("alod/") and not name.startswith("alod/cli/"):
         assert not {module for module in known if module.split(".")[0] in DRAWING}
     above = {
-        "alod/images/": "experiments|labeling|cli",
+        "alod/data/": "experiments|labeling|cli",
         "alod/experiments/": "labeling|cli",
         "alod/labeling/": "experiments|cli",
     }
     if name in CORE and name != "alod/__init__.py":  # which knows where the public names live
-        above["alod/"] = "images|experiments|labeling|cli"
+        above["alod/"] = "data|experiments|labeling|cli"
     for room, others in above.items():
         if name.startswith(room):
             assert not {module for module in known if re.match(rf"alod\.({others})\b", module)}

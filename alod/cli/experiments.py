@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from alod.cli.options import given, with_settings
+from alod.data.known import inventory, load_dataset
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.load import load_configs
 from alod.experiments.record import at_the_end, find_runs, record
 from alod.experiments.run import PARTS, run_experiment
 from alod.experiments.sweep import run_sweep
-from alod.images.known import inventory, load_dataset
 
 COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
 

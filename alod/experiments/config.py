@@ -38,7 +38,7 @@ class ExperimentConfig(Recipe):
     data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
     so that other processes find it. And these:
 
-    `dataset`: what to learn, a name in :data:`alod.images.known.DATASETS`, or any where
+    `dataset`: what to learn, a name in :data:`alod.data.known.DATASETS`, or any where
     :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
     :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
     labels bought at first, in each round, and rounds after the first set; or `budgets`: labels

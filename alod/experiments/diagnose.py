@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
 from alod import initial
-from alod.data import Dataset
+from alod.data.arrays import Dataset
 from alod.errors import AlodError, check_count
 from alod.learner import ActiveLearner
 from alod.outliers import class_contrast

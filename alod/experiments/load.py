@@ -32,9 +32,9 @@ from typing import Any
 
 import yaml
 
+from alod.data.known import DATASETS
 from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments.config import FIELDS, ExperimentConfig
-from alod.images.known import DATASETS
 
 KNOWN = [*(field for field in FIELDS if field != "seed"), "seeds"]
 

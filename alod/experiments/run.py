@@ -39,15 +39,16 @@ import torch
 from tqdm import tqdm
 
 from alod import training
-from alod.data import Dataset, fingerprint
+from alod.data.arrays import Dataset
+from alod.data.known import DATASETS, load_dataset
 from alod.errors import AlodError, check_name, one_line
 from alod.experiments import stress
 from alod.experiments.config import SETTINGS, ExperimentConfig, later_defaults, written
 from alod.experiments.diagnose import diagnose, state
 from alod.experiments.provenance import provenance
 from alod.files import lock_run, refusing, write_atomically
-from alod.images.known import DATASETS, load_dataset
 from alod.learner import ActiveLearner
+from alod.pool import fingerprint
 
 OnRound = Callable[[dict[str, float]], None]
 PARTS = ("fit", "infer", "query")

@@ -16,9 +16,9 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from alod.data import UNKNOWN, Dataset
+from alod.data.arrays import UNKNOWN, Dataset
+from alod.data.known import load_dataset
 from alod.errors import AlodError, check_name
-from alod.images.known import load_dataset
 
 COPIES, NOISE = 3, 16  # the spread of the noise, of 255
 IMBALANCE = 50  # of the commonest class and the rarest; those between are thinned geometrically
@@ -87,7 +87,7 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
     among clothes; ``foreign_hard_20``, are broken images of the same kind, half of them with their
     quadrants in other places, half two images of different classes laid over each other (fewer
     where nearly all are of one class). Foreign images have the target -1, which is what the oracle
-    answers; none are known of data that :func:`alod.images.known.load_dataset` does not load.
+    answers; none are known of data that :func:`alod.data.known.load_dataset` does not load.
     """
     check_name("pool", name, NAMES)
     if name == "clean":

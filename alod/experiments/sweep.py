@@ -20,13 +20,13 @@ import pandas as pd
 from joblib.externals.loky import BrokenProcessPool
 from tqdm import tqdm
 
+from alod.data.known import DATASETS, load_dataset
 from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments.cluster import check_workers, connect
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.record import tidy
 from alod.experiments.run import check_data, is_finished, run_experiment
 from alod.files import refusing
-from alod.images.known import DATASETS, load_dataset
 from alod.training import resolve_device
 
 TRIES = 3

@@ -1,7 +1,7 @@
 """Many image files as one array on disk: read once, memory-mapped ever after.
 
 `cache` is a folder of this module's own, which may be deleted at any time; an array of `images` is
-one that :func:`alod.data.from_arrays` takes, (N, H, W) or (N, C, H, W).
+one that :func:`alod.data.arrays.from_arrays` takes, (N, H, W) or (N, C, H, W).
 
 >>> from pathlib import Path
 >>> from PIL import Image
@@ -29,11 +29,8 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from alod._depth import Span, common_span
-from alod.data import from_arrays, span_of
-from alod.errors import AlodError
-from alod.files import refusing, sync, write_atomically
-from alod.images.files import (
+from alod.data.arrays import from_arrays
+from alod.data.files import (
     Stamp,
     left_out,
     list_images,
@@ -41,7 +38,10 @@ from alod.images.files import (
     open_upright,
     read_square,
 )
-from alod.images.names import nfc
+from alod.data.names import nfc
+from alod.errors import AlodError
+from alod.files import refusing, sync, write_atomically
+from alod.pool import Span, common_span, span_of
 
 Listing = dict[str, Stamp]
 # Of an image, by name: its row, and its levels if they are more than 8 bits, scaled by a span.
@@ -68,7 +68,7 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
 
     PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or color;
     links are followed, hidden files and folders passed over. Scaled, cropped and resized to `side`
-    pixels as :func:`alod.images.folder.from_folder` does, sorted by name; where levels beyond those
+    pixels as :func:`alod.data.folder.from_folder` does, sorted by name; where levels beyond those
     known come in, all images of more than 8 bits are read again. Files that cannot be read are in
     ``broken``, never fatal; a folder without a readable one is refused.
     """

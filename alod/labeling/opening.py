@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy.typing as npt
 
-from alod._depth import darkness
+from alod.data.files import is_passed_over, left_out, parts_of
+from alod.data.names import nfc, spellings
 from alod.errors import AlodError
 from alod.files import lock_run, refusing, write_atomically
-from alod.images.files import is_passed_over, left_out, parts_of
-from alod.images.names import nfc, spellings
 from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
 from alod.labeling.run import PATIENCE, LabelingRun
 from alod.labeling.settings import Settings
 from alod.labeling.tables import check_classes
+from alod.pool import darkness
 from alod.recipe import takes
 
 Source = str | Path | npt.ArrayLike | None
@@ -36,9 +36,9 @@ def open_run(
     """Make a run that people label, or go on with one, with every answer ever given.
 
     `folder` is the run's own, made if it is not there. `images`, a folder of image files, or an
-    array as :func:`alod.data.from_arrays` takes them, are needed the first time, and after they
-    have moved; files that were added, changed or removed since are noticed. `classes`, their names,
-    are needed the first time, unless `folders_are_classes`.
+    array as :func:`alod.data.arrays.from_arrays` takes them, are needed the first time, and after
+    they have moved; files that were added, changed or removed since are noticed. `classes`, their
+    names, are needed the first time, unless `folders_are_classes`.
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
     a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,

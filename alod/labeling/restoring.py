@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from alod.answers import UNLABELED
+from alod.data.names import nfc
 from alod.files import write_atomically
-from alod.images.names import nfc
 from alod.labeling.monitoring import HISTORY
 from alod.labeling.tables import write_batch
 from alod.learner import ActiveLearner

@@ -20,9 +20,9 @@ import pandas as pd
 from torch import Tensor
 
 from alod.answers import FOREIGN, UNLABELED
+from alod.data.names import nfc
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
-from alod.images.names import nfc
 from alod.labeling import images, monitoring, restoring, tables
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal

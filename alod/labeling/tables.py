@@ -19,9 +19,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR, UNLABELED
+from alod.data.names import is_class_name, nfc
 from alod.errors import AlodError, check_names
 from alod.files import UNWRITABLE, refusing, write_atomically
-from alod.images.names import is_class_name, nfc
 
 FOREIGN_WORD = "not one of these"
 UNCLEAR_WORD = "cannot tell"

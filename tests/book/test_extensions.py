@@ -33,7 +33,7 @@ def test_names_are_found_in_code_under_any_import(tmp_path):
     nbformat.write(new_notebook(cells=cells), path)
     used = alod_api.used_names(path)
     assert {
-        "alod.images.known.load_dataset",
+        "alod.data.known.load_dataset",
         "alod_book.figures.style.table",
         "alod.outliers.core_set",
         "alod.experiments.run.run_experiment",

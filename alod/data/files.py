@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from alod._depth import Span, common_span, to_bytes
-from alod.images.names import breaks_line, nfc
+from alod.data.names import breaks_line, nfc
+from alod.pool import Span, common_span, to_bytes
 
 Stamp = tuple[int, int]
 """What tells that an image has changed, bytes and time of its file or bytes and checksum."""

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alod._depth import Span, common_span, darkness
-from alod.data import UNKNOWN, Dataset
+from alod.data.arrays import UNKNOWN, Dataset
+from alod.data.files import left_out, list_images, no_image, parts_of, read_square
+from alod.data.names import nfc
 from alod.errors import AlodError, check_count
 from alod.files import refusing
-from alod.images.files import left_out, list_images, no_image, parts_of, read_square
-from alod.images.names import nfc
+from alod.pool import Span, common_span, darkness
 
 _Row = tuple[str, str | None, bool]  # file, class, whether it is a test image
 
@@ -43,7 +43,7 @@ def from_folder(
     Every kind of file that Pillow reads counts. Photos are turned upright, cropped to the central
     square and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; transparent
     pixels become white, and more than 8 bits are scaled by what the pool holds, as
-    :func:`alod.data.span_of` says. The images stay grey (C = 1) if every one of them is, otherwise
+    :func:`alod.pool.span_of` says. The images stay grey (C = 1) if every one of them is, otherwise
     all are RGB (C = 3).
 
     `test_fraction`, from 0 to below 1, is the share of the labeled images of every class that is

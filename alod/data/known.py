@@ -20,7 +20,7 @@ import numpy.typing as npt
 import platformdirs
 import torch
 
-from alod.data import Dataset
+from alod.data.arrays import Dataset
 from alod.errors import AlodError, check_name
 
 _MINI = Path(__file__).parents[1] / "_mini"

@@ -10,8 +10,8 @@ import torch
 import torchvision
 
 from alod import AlodError, from_arrays, load_dataset
-from alod.images import known
-from alod.images.known import DATASETS, data_folder, inventory
+from alod.data import known
+from alod.data.known import DATASETS, data_folder, inventory
 
 RAW = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 RAW += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

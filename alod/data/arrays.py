@@ -2,7 +2,7 @@
 
 A data set is whole: every image in one uint8 tensor, indexed from then on. Nothing that is read is
 changed, and arrays are checked at the door. Data sets that lie on disk are read by
-:mod:`alod.images`.
+the other modules of :mod:`alod.data`.
 
 >>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
 >>> data.images.shape, data.targets.tolist(), data.classes
@@ -10,7 +10,6 @@ changed, and arrays are checked at the door. Data sets that lie on disk are read
 """
 
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
@@ -20,8 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from alod._depth import Span, common_span, darkness, to_bytes
 from alod.errors import AlodError, check_names
+from alod.pool import as_images, as_numpy, as_pool
 
 UNKNOWN = -1
 """The target of an image whose class is not known."""
@@ -77,9 +76,9 @@ def from_arrays(
     ----------
     images : array or torch.Tensor
         (N, H, W) grey or (N, C, H, W), N at least 1. uint8; floating point from 0 to 1, which is
-        rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled as :func:`span_of`
-        says. Contiguous writable uint8 arrays are not copied, so that a memory-mapped pool
-        (``numpy.load(path, mmap_mode="c")``) stays on disk.
+        rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled as
+        :func:`alod.pool.span_of` says. Contiguous writable uint8 arrays are not copied, so that a
+        memory-mapped pool (``numpy.load(path, mmap_mode="c")``) stays on disk.
     targets : array or torch.Tensor, optional
         Whole numbers (N,), counted from 0; -1 (unknown) where there is no label, and everywhere by
         default.
@@ -91,16 +90,13 @@ def from_arrays(
     name : str
         What figures and tables call it.
     """
-    span = span_of(images)
-    images_NCHW = as_images("images", images, span)
-    if len(images_NCHW) == 0:
-        raise AlodError("images hold no image: expected at least one")
+    pool, span = as_pool(images, name)
     if (test_images is None) != (test_targets is None):
         given, absent = "test_images", "test_targets"
         if test_images is None:
             given, absent = absent, given
         raise AlodError(f"{given} without {absent}: give both or neither")
-    shape = images_NCHW.shape[1:]
+    shape = tuple(pool.shape[1:])
     none = np.zeros((0, *shape), np.uint8)
     test_MCHW = as_images("test_images", none if test_images is None else test_images, span)
     if test_MCHW.shape[1:] != shape:
@@ -108,113 +104,16 @@ def from_arrays(
             f"test_images have shape {test_MCHW.shape[1:]} (channels, height, width): "
             f"expected that of images, {shape}"
         )
-    labels_N = _as_targets("targets", targets, len(images_NCHW), lowest=UNKNOWN)
+    labels_N = _as_targets("targets", targets, len(pool), lowest=UNKNOWN)
     labels_M = _as_targets("test_targets", test_targets, len(test_MCHW), lowest=0)
-    if told := darkness(images_NCHW, span):
-        warnings.warn(f"{name}: {told}", stacklevel=2)
     return Dataset(
         name=name,
-        images=torch.from_numpy(images_NCHW),
+        images=pool,
         targets=torch.from_numpy(labels_N),
         test_images=torch.from_numpy(test_MCHW),
         test_targets=torch.from_numpy(labels_M),
         classes=_as_classes(classes, {"targets": labels_N, "test_targets": labels_M}),
     )
-
-
-def _as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.generic]:
-    if np.ma.is_masked(values):
-        raise AlodError(f"{name} hold masked values: expected an array without, as filled() gives")
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        # numpy has no bfloat16
-        return (values.float() if values.is_floating_point() else values).numpy()
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise AlodError(f"{name} are no array ({error}): expected equal shapes") from error
-
-
-def fingerprint(images: torch.Tensor | npt.NDArray[np.generic]) -> str:
-    """Describe a pool `images` (N, C, H, W) by its shape and a checksum of about 64 of its images.
-
-    Others hardly ever have the same; of a memory-mapped pool, no more than these is read.
-    """
-    few = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
-    return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"
-
-
-def span_of(images: npt.ArrayLike | torch.Tensor) -> Span | None:
-    """Return which levels of a pool `images` (N, ...) of 16 bits become 0 and 255.
-
-    0 and 65,535 if half of that is in use, else the lowest and highest level: cameras and
-    microscopes keep ten or twelve bits in sixteen. None for other types.
-    """
-    levels = _as_numpy("images", images)
-    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or not levels.size:
-        return None
-    return common_span([(float(levels.min()), float(levels.max()))])
-
-
-def as_images(
-    name: str, values: npt.ArrayLike | torch.Tensor, span: Span | None = None
-) -> npt.NDArray[np.uint8]:
-    """Return images as contiguous, writable uint8 (N, C, H, W), or refuse them by their `name`.
-
-    `values` (N, ...) are as in :func:`from_arrays`, but there may be none, and are not copied where
-    they need not be. Without a `span` of their pool, by :func:`span_of`, 16 bits are refused.
-    """
-    images = _as_numpy(name, values)
-    shape = images.shape
-    if images.ndim == 3:
-        images = images[:, np.newaxis]
-    if images.ndim != 4 or 0 in images.shape[1:]:
-        raise AlodError(f"{name} have shape {shape}: expected (N, H, W) or (N, C, H, W)")
-    if images.shape[3] <= 4 < images.shape[1]:
-        raise AlodError(
-            f"{name} have shape {shape}, channels last: expected (N, C, H, W), "
-            f"so give {name}.transpose(0, 3, 1, 2)"
-        )
-    if images.dtype == np.uint8:
-        # torch cannot hold read-only memory safely, hence the copy there.
-        return np.require(images, np.uint8, ("C_CONTIGUOUS", "WRITEABLE"))
-    if span is not None and images.dtype.kind in "iu" and images.dtype.itemsize == 2:
-        scaled = np.empty(images.shape, np.uint8)
-        for row, image in zip(scaled, images, strict=True):
-            row[:] = to_bytes(image, span)
-        return scaled
-    if not np.issubdtype(images.dtype, np.floating):
-        raise AlodError(
-            f"{name} are {images.dtype}: expected uint8 (0 to 255), floating point (0 to 1), or 16 "
-            "bits (int16, uint16) if the pool has them"
-        )
-    if images.size:
-        lowest, highest = float(images.min()), float(images.max())
-        if not np.isfinite([lowest, highest]).all():
-            raise AlodError(f"{name} hold NaN or infinite values: expected 0 to 1, all finite")
-        if lowest < 0 or highest > 1:
-            raise AlodError(
-                f"{name} run from {lowest} to {highest}: floating point is expected from 0 to "
-                "1 (divide by 255, or undo the normalization)"
-            )
-    return np.rint(images.astype(np.float32) * 255).astype(np.uint8)
-
-
-def alike(
-    images: npt.ArrayLike | torch.Tensor, pool: torch.Tensor | np.memmap, span: Span | None
-) -> torch.Tensor | np.memmap:
-    """Return `images` of the pool's kind, (N, C, H, W), of its bit depth's `span`, or refuse them.
-
-    The `pool` is (M, C, H, W); a memory-mapped array stays on disk.
-    """
-    if not isinstance(images, np.memmap):
-        images = torch.from_numpy(as_images("images", images, span))
-    if images.shape[1:] != pool.shape[1:]:
-        raise AlodError(
-            f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "
-            f"{tuple(pool.shape[1:])}, as in the pool"
-        )
-    return images
 
 
 def _as_targets(
@@ -223,7 +122,7 @@ def _as_targets(
     """Return n targets as int64, all unknown when there are none, or refuse them."""
     if values is None:
         return np.full(n, UNKNOWN, np.int64)
-    targets = _as_numpy(name, values)
+    targets = as_numpy(name, values)
     if targets.shape != (n,):
         raise AlodError(
             f"{name} have shape {targets.shape}: expected ({n},), one for each of the {n} images"

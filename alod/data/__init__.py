@@ -1,0 +1,1 @@
+"""Data sets: images with targets, from arrays, from a folder, or known by name."""
