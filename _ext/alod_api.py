@@ -26,6 +26,7 @@ TAUGHT = {
     "alod.data": "book/reproduce",
     "alod.encoders": "book/initial_selection",
     "alod.experiments.evaluation": "book/strategy_comparison",
+    "alod.experiments.first_sets": "book/initial_selection",
     "alod.experiments.run": "book/mnist",
     "alod.experiments.stress": "book/messy_pools",
     "alod.geometry": "book/how_it_works",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from alod.errors import AlodError, one_line
 from alod.files import write_atomically
-from alod.pool import as_pool, fingerprint, is_streamed
+from alod.pool import as_pool, fingerprint
 from alod.recipe import Recipe
 from alod.strategies import STRATEGIES
 from alod.training import Images
@@ -80,7 +80,7 @@ def read(path: str | Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], di
     if missing:
         raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
     images = settings["images"]
-    pool = images if is_streamed(images) else as_pool(images, "images")[0]
+    pool, _ = as_pool(images)
     if fingerprint(pool) != saved["fingerprint"]:
         raise AlodError(f"{path}: was made with other images; pass the same pool to load()")
     return saved, settings

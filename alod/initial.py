@@ -1,4 +1,4 @@
-"""The first set, chosen before any label exists, and how well it stands for the pool.
+"""The first set, chosen before any label exists.
 
 A method, one of ``METHODS``, chooses `n` of the pool's `points`, float32 (N, D), and returns their
 positions, int64 (n,), distinct; `rng`, a numpy.random.Generator, is all that is random. `images`
@@ -15,12 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.random import Generator
-from scipy.stats import entropy
 from torch import Tensor
 
 from alod import geometry
 from alod.encoders import features
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import check_count, check_name
 from alod.training import Images, as_tensor
 
 # Kernel means over more points than this differ by less than the spread of random sets.
@@ -29,7 +28,8 @@ REFERENCE = 10_000
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
-def _as_features(images: Images) -> Tensor:
+def as_features(images: Images) -> Tensor:
+    """Return features (N, D) of `images`, or those that they are already."""
     return as_tensor(images).float().cpu() if images.ndim == 2 else features(images)
 
 
@@ -55,8 +55,8 @@ def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     mean is taken over at most 10,000 of its images. Nothing is random but that sample.
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    gamma = _gamma(reference)
-    pool_mean = _mean_over(points, reference, _gaussian(gamma))
+    width = gamma(reference)
+    pool_mean = mean_over(points, reference, gaussian(width))
     distances_to = geometry.distances_to_rows(points)
     chosen_sum = torch.zeros(len(points))
     chosen = np.empty(n, dtype=np.int64)
@@ -64,7 +64,7 @@ def herding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
         gain = pool_mean - chosen_sum / (i + 1)
         gain[chosen[:i]] = -torch.inf
         chosen[i] = pick = int(gain.argmax())
-        chosen_sum += torch.exp(-gamma * distances_to(torch.tensor([pick]))[0])
+        chosen_sum += torch.exp(-width * distances_to(torch.tensor([pick]))[0])
     return chosen
 
 
@@ -75,7 +75,7 @@ def maxherding(points: Tensor, n: int, rng: Generator) -> np.ndarray:
     learning". Gaussian kernel, median heuristic; see :func:`alod.geometry.max_herding`.
     """
     reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    return geometry.max_herding(points, n, rng, _gamma(reference))[0]
+    return geometry.max_herding(points, n, rng, gamma(reference))[0]
 
 
 def typiclust(points: Tensor, n: int, rng: Generator) -> np.ndarray:
@@ -120,91 +120,24 @@ def select(
     # A single image has no principal component to choose by.
     if method == "random" or len(images) == 1:
         return random(torch.empty(len(images), 0), n, rng).astype(np.int64)
-    return METHODS[method](_as_features(images), n, rng).astype(np.int64)
+    return METHODS[method](as_features(images), n, rng).astype(np.int64)
 
 
-def distribution_match(
-    images: Images, indices: np.ndarray, n_random: int = 200, seed: int = 0
-) -> dict[str, float]:
-    """Measure how well a chosen set stands for its pool, against random sets of the same size.
-
-    The set is given by `indices` (n,), n at least 2, positions in the pool. `seed` draws `n_random`
-    sets, and the at most 10,000 images that stand for a larger pool.
-
-    Returns
-    -------
-    dict
-        ``mmd2``: squared maximum mean discrepancy to the pool (Gretton et al. 2012, "A kernel
-        two-sample test"), biased estimate, Gaussian kernel with the median heuristic; ``energy``:
-        energy distance (Székely & Rizzo 2013, "Energy statistics"); both >= 0, lower is closer.
-        ``mmd2_percentile`` and ``energy_percentile``: percent of random sets that are closer to the
-        pool than this one, 0 (better than all) to 100. ``coverage_mean`` and ``coverage_95``: mean
-        and 95th percentile over the pool of the distance to the nearest chosen image.
-    """
-    points = _as_features(images)
-    indices = np.asarray(indices)
-    check_count("number of indices", len(indices), 2, len(points), "the size of the pool")
-    if indices.min() < 0 or indices.max() >= len(points):
-        raise AlodError(f"indices from {indices.min()} to {indices.max()}: pool has {len(points)}")
-    rng = np.random.default_rng(seed)
-    reference = points[geometry.sample(len(points), REFERENCE, rng)]
-    # Draws from the whole pool, and the chosen set first.
-    draws = [rng.choice(len(points), len(indices), replace=False) for _ in range(n_random)]
-    sets = [indices, *draws]
-
-    def discrepancies(kernel: Kernel) -> np.ndarray:
-        used = np.unique(np.concatenate(sets))
-        to_pool = torch.zeros(len(points))
-        to_pool[used] = _mean_over(points[used], reference, kernel)
-        within = _mean_over(reference, reference, kernel).mean()
-        values = [
-            kernel(points[s], points[s]).mean() - 2 * to_pool[s].mean() + within for s in sets
-        ]
-        return torch.stack(values).clamp(min=0).numpy()
-
-    mmd2 = discrepancies(_gaussian(_gamma(reference)))
-    energy = discrepancies(lambda a, b: -geometry.squared_distances(a, b).sqrt())
-    coverage = geometry.nearest(reference, points[indices])[0][:, 0].numpy()
-    return {
-        "mmd2": float(mmd2[0]),
-        "mmd2_percentile": 100 * float((mmd2[1:] < mmd2[0]).mean()),
-        "energy": float(energy[0]),
-        "energy_percentile": 100 * float((energy[1:] < energy[0]).mean()),
-        "coverage_mean": float(coverage.mean()),
-        "coverage_95": float(np.quantile(coverage, 0.95)),
-    }
-
-
-def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, float]:
-    """Measure how evenly a chosen set covers the classes; uses labels, so for evaluation only.
-
-    Of `targets` (n,), 0 to `n_classes` - 1, return ``class_entropy`` in bits, at most
-    log2(n_classes), and ``missing_classes``, how many of the classes the set lacks.
-    """
-    counts = np.bincount(np.asarray(targets), minlength=n_classes)
-    return {
-        "class_entropy": float(entropy(counts, base=2)),
-        "missing_classes": float((counts == 0).sum()),
-    }
-
-
-def _gamma(points: Tensor) -> float:
-    """Return the Gaussian kernel's gamma by the median heuristic.
-
-    From the median squared distance among at most 1,000 points.
-    """
+def gamma(points: Tensor) -> float:
+    """Return the Gaussian kernel's gamma by the median squared distance among 1,000 points."""
     few = points[:: max(1, len(points) // 1000)]
     square = geometry.squared_distances(few, few)
     above = square[torch.triu_indices(len(few), len(few), offset=1).unbind()]
     return 1 / (2 * max(float(above.median()), 1e-12)) if len(above) else 0.5
 
 
-def _mean_over(points: Tensor, reference: Tensor, kernel: Kernel) -> Tensor:
+def mean_over(points: Tensor, reference: Tensor, kernel: Kernel) -> Tensor:
     """Return, for each point, the mean kernel to the reference, in blocks of bounded memory."""
     rows = max(1, geometry.BLOCK // len(reference))
     blocks = [kernel(points[i : i + rows], reference).mean(1) for i in range(0, len(points), rows)]
     return torch.cat(blocks)
 
 
-def _gaussian(gamma: float) -> Kernel:
+def gaussian(gamma: float) -> Kernel:
+    """Return the Gaussian kernel of a `gamma`, (N, D), (M, D) -> (N, M)."""
     return lambda a, b: torch.exp(-gamma * geometry.squared_distances(a, b))

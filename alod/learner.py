@@ -19,7 +19,7 @@ from alod._classifier import Classifier
 from alod._settled import settled
 from alod.answers import Answers
 from alod.errors import AlodError, check_count
-from alod.pool import alike, as_pool, is_streamed
+from alod.pool import alike, as_pool
 from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
 from alod.training import Images
@@ -83,8 +83,8 @@ class ActiveLearner:
         n_classes = check_count("n_classes", n_classes, 2)
         self._strategy = strategies.get(recipe.strategy, recipe.strategy_params)
         training.resolve_device(recipe.device)  # refused before a large pool is read
-        streamed = is_streamed(images)
-        self.images, self.span = (images, None) if streamed else as_pool(images, "arrays")
+        self.images: Tensor | np.memmap
+        self.images, self.span = as_pool(images)
         self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
         some = training.as_tensor(self.images[:2])
         self._classifier = Classifier(recipe, some, n_classes, self._seed("weights"))
@@ -310,7 +310,7 @@ class ActiveLearner:
         """Return how likely each class is, float32 (N, C) in [0, 1], of `images` (N, C, H, W).
 
         How far they can be trusted is told by
-        :func:`alod.experiments.evaluation.calibration_error`.
+        :func:`alod.experiments.diagnose.calibration_error`.
         """
         return np.asarray(self._logits(images).softmax(1))
 

@@ -3,7 +3,6 @@
 import warnings
 import zlib
 from collections.abc import Iterable
-from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -132,7 +131,7 @@ def as_images(
     return np.rint(images.astype(np.float32) * 255).astype(np.uint8)
 
 
-def as_pool(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Tensor, Span | None]:
+def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Tensor, Span | None]:
     """Return `images` as uint8 (N, C, H, W), N at least 1, with their span, or refuse them.
 
     What was done to levels that are not 0 to 255 is told as a warning about `name`.
@@ -146,16 +145,22 @@ def as_pool(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Tens
     return torch.from_numpy(pixels), span
 
 
-def is_streamed(images: object) -> TypeGuard[np.memmap]:
-    """Tell whether a pool stays on disk; one that would be misread there is refused."""
+def as_pool(
+    images: npt.ArrayLike | torch.Tensor,
+) -> tuple[torch.Tensor | np.memmap, Span | None]:
+    """Return `images` (N, C, H, W) as :func:`in_memory` does; a memory-mapped array stays on disk.
+
+    One that would be misread there is refused.
+    """
     if not isinstance(images, np.memmap):
-        return False
-    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] <= 4 < images.shape[1]:
+        return in_memory(images, "arrays")
+    shape = images.shape
+    if images.ndim != 4 or images.dtype != np.uint8 or shape[3] <= 4 < shape[1]:
         raise AlodError(
-            f"images: memory-mapped {images.dtype}{images.shape}: expected uint8 (N, C, H, W); "
-            "write them so, or load them whole with numpy.load(path)"
+            f"images: memory-mapped {images.dtype}{shape}: expected uint8 (N, C, H, W); write them "
+            "so, or load them whole with numpy.load(path)"
         )
-    return True
+    return images, None
 
 
 def alike(

@@ -16,67 +16,63 @@ from alod.errors import AlodError, check_count, check_name, plain
 from alod.strategies import Strategy
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Check = Callable[[str, Any], Any]
+"""``check(name, value)`` returns the value of a setting as it is kept, or refuses it."""
 
 
-def setting(
-    default: Any, told: str, check: Callable[[Any], Any] | None = None, later: bool = False
-) -> Any:
+def setting(default: Any, told: str, check: Check | None = None, later: bool = False) -> Any:
     """Declare a setting as a field of a dataclass.
 
-    `told` says what it is, on the command line, too. `check` returns the value, or refuses it. A
-    setting that came `later` than some recorded runs changes no hash at its `default`.
+    `told` says what it is, on the command line, too; `check` is a :data:`Check`. A setting that
+    came `later` than some recorded runs changes no hash at its `default`.
     """
     more = {"default_factory": default} if callable(default) else {"default": default}
     return field(**more, metadata={"told": told, "check": check, "later": later})
 
 
-def whole(name: str, low: int, high: int | None = None) -> Callable[[Any], int]:
-    """Check by :func:`alod.errors.check_count`, from `low` to `high`, of the setting `name`."""
-    return lambda value: check_count(name, value, low, high)
+def whole(low: int, high: int | None = None) -> Check:
+    """Check that it is a whole number from `low` to `high`."""
+    return lambda name, value: check_count(name, value, low, high)
 
 
-def one_of(kind: str, names: Iterable[str]) -> Callable[[Any], str]:
-    """Check by :func:`alod.errors.check_name` that it is one of `names`, which are of a `kind`."""
+def one_of(names: Iterable[str], kind: str = "") -> Check:
+    """Check that it is one of `names`, which are of a `kind`."""
 
-    def check(value: Any) -> str:
-        check_name(kind, value, names)
-        return str(value)
-
-    return check
-
-
-def either(name: str) -> Callable[[Any], bool]:
-    """Check that the setting `name` is True or False."""
-
-    def check(value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise AlodError(f"{name}={value!r}: expected True or False")
+    def check(name: str, value: Any) -> Any:
+        check_name(kind or name.replace("_", " "), value, names)
         return value
 
     return check
 
 
-def _model(value: Any) -> Any:
-    if not isinstance(value, nn.Module):
-        check_name("model", value, models.MODELS)
+def either(name: str, value: Any) -> bool:
+    """Check that `value` of the setting `name` is True or False."""
+    if not isinstance(value, bool):
+        raise AlodError(f"{name}={value!r}: expected True or False")
     return value
 
 
-def _params(value: Any) -> dict[str, Any]:
+def _model(name: str, value: Any) -> Any:
+    return value if isinstance(value, nn.Module) else one_of(models.MODELS)(name, value)
+
+
+def _params(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping | None):
-        raise AlodError(f"strategy_params={value!r}: expected a dict")
+        raise AlodError(f"{name}={value!r}: expected a dict")
     return dict(value or {})
 
 
-def _augment(value: Any) -> Any:
-    check_name("augment", value or "none", training.AUGMENTATIONS)
-    return value
+def _augment(name: str, value: Any) -> Any:
+    return value and one_of(training.AUGMENTATIONS)(name, value)
 
 
-def _device(value: Any) -> Any:
+def _rate(_: str, value: Any) -> float:
+    return training.check_learning_rate(value)
+
+
+def _device(_: str, value: Any) -> Any:
     # Whether it is here is asked when it is used: a finished run can be read anywhere.
-    training.check_device(value)
-    return value
+    return training.check_device(value) and value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,47 +109,35 @@ class Recipe:
     initial: str = setting(
         "kmeans",
         "The first set: kmeans, herding, maxherding, typiclust, kcenter or random.",
-        one_of("initial method", initial.METHODS),
+        one_of(initial.METHODS, "initial method"),
     )
     training_mode: str = setting(
-        "shrink_perturb",
-        "Where each round sets out: shrink_perturb, warm or scratch.",
-        one_of("training mode", training.TRAINING_MODES),
+        "shrink_perturb", "shrink_perturb, warm or scratch.", one_of(training.TRAINING_MODES)
     )
-    steps: int = setting(300, "Gradient steps in each round.", whole("steps", 1))
-    batch_size: int = setting(64, "Images in each step.", whole("batch_size", 2))
-    learning_rate: float = setting(3e-3, "Peak learning rate.", training.check_learning_rate)
+    steps: int = setting(300, "Gradient steps in each round.", whole(1))
+    batch_size: int = setting(64, "Images in each step.", whole(2))
+    learning_rate: float = setting(3e-3, "Peak learning rate.", _rate)
     augment: str | None = setting(None, "Distortions: none, digits or clothing.", _augment)
-    inlier_passes: int = setting(
-        0,
-        "Passes in each round that learn inliers with their predicted class.",
-        whole("inlier_passes", 0),
-    )
-    seed: int = setting(0, "Everything random depends on it.", whole("seed", 0))
+    inlier_passes: int = setting(0, "Passes in each round that learn inliers.", whole(0))
+    seed: int = setting(0, "Everything random depends on it.", whole(0))
     device: str = setting("auto", "auto, cpu, cuda or mps.", _device)
     features: str = setting(
         "pixels",
         "What the first set is chosen by: pixels, random_conv or self_supervised.",
-        one_of("features", encoders.FEATURES),
+        one_of(encoders.FEATURES),
         later=True,
     )
     min_epochs: int = setting(
-        0,
-        "Passes over the labels that a round takes at least, whatever the steps.",
-        whole("min_epochs", 0),
-        later=True,
+        0, "Passes over the labels that a round takes at least.", whole(0), later=True
     )
     views: int = setting(
-        0,
-        "Distorted copies of each image whose predictions are averaged; 0 for the image itself.",
-        whole("views", 0),
-        later=True,
+        0, "Distorted copies whose predictions are averaged.", whole(0), later=True
     )
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value, check = plain(getattr(self, f.name)), f.metadata["check"]
-            object.__setattr__(self, f.name, check(value) if check else value)
+            object.__setattr__(self, f.name, check(f.name, value) if check else value)
         strategies.get(self.strategy, self.strategy_params)
 
     @classmethod
@@ -162,10 +146,6 @@ class Recipe:
         for name in settings:
             check_name("setting", name, [f.name for f in fields(cls)])
         return cls(**settings)
-
-    def settings(self) -> dict[str, Any]:
-        """Return name -> value, as :meth:`of` takes them."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def of_learner(self) -> dict[str, Any]:
         """Return those settings that a learner takes: a Recipe's, whatever derives from it."""

@@ -161,8 +161,7 @@ def typiclust(view: PoolView, k: int, rng: Generator) -> Selection:
     Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite strategies suit high and
     low budgets". Meant for few labels: with many, it goes on asking for what is known well.
     """
-    labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings)
+    labeled, pool = view.normalized()
     return Selection(*geometry.typical_points(pool, k, rng, labeled))
 
 
@@ -174,8 +173,7 @@ def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
     Sutherland 2024, "Generalized coverage for more robust low-budget active learning". Asks for
     what is dense, not what is unsure: with many labels it falls behind margin.
     """
-    labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings)
+    labeled, pool = view.normalized()
     return Selection(*geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled))
 
 
@@ -202,8 +200,7 @@ def outlier_topk(
     where the decision is open: with One-Class SVM, where far images tie, or Isolation Forest it
     loses to random. `detector` is a name of :func:`alod.outliers.make`, or an unfitted detector.
     """
-    labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings)
+    labeled, pool = view.normalized()
     seed = int(rng.integers(2**32))
     return top_k(outliers.outlier_scores(detector, labeled, pool, seed), k, rng)
 
@@ -236,8 +233,7 @@ def outlier(
     if per_class:
         scores, _ = outliers.class_contrast(known, targets, pool, detector, contrast, seed)
     else:
-        known, pool = geometry.normalize(known), geometry.normalize(pool)
-        scores = outliers.outlier_scores(detector, known, pool, seed)
+        scores = outliers.outlier_scores(detector, *seen.normalized(), seed)
     per_label = len(view.labeled_targets) / view.pool_logits.shape[1]
     power = focus * min(1.0, per_label / LABELS_PER_CLASS)
     # Only a ratio is in [0, 1] already, and there is none with a single class: some detectors'
@@ -253,8 +249,7 @@ def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.nd
 
     An image covers as far as the pool's median image lies from the nearest labeled one.
     """
-    labeled = geometry.normalize(view.labeled_embeddings)
-    pool = geometry.normalize(view.pool_embeddings)
+    labeled, pool = view.normalized()
     sample = pool[:: 1 + len(pool) // 10_000]
     width = float(geometry.nearest(sample, labeled)[0].median())
     gamma = 1 / (2 * max(width**2, 1e-6))

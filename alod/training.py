@@ -473,8 +473,3 @@ def _with_dropout(model: nn.Module) -> nn.Module:
     for module in network.modules():
         module.training = not isinstance(module, _NormBase)
     return network
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Return how many trainable numbers a model has."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

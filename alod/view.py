@@ -67,6 +67,10 @@ class PoolView:
                 rows = getattr(self, f"{side}_embeddings")
                 object.__setattr__(self, f"{side}_features", rows[:, :0])
 
+    def normalized(self) -> tuple[Tensor, Tensor]:
+        """Return the labeled and the pool's embeddings, float32 (L, D), (U, D), of length 1."""
+        return geometry.normalize(self.labeled_embeddings), geometry.normalize(self.pool_embeddings)
+
     @classmethod
     def later(
         cls, n_pool: int, labeled_targets: Tensor, compute: Callable[[], "PoolView"]

@@ -70,7 +70,7 @@ def cost_table(
     ceilings : mapping of (str, str) to float
         Full-set accuracy by data set and classifier, in [0, 1].
     """
-    from alod import models, training
+    from alod import models
 
     rows = []
     for run in runs:
@@ -83,7 +83,7 @@ def cost_table(
             {
                 "data": spelled(run.config.dataset),
                 "classifier": figures.MODEL_NAMES[run.config.model],
-                "parameters": f"{training.parameter_count(network):,}",
+                "parameters": f"{sum(p.numel() for p in network.parameters()):,}",
                 "accuracy": f"{accuracy.iloc[-1]:.1%} of {level:.1%}",
                 "labels for 90 % of it": "not reached" if np.isnan(needed) else f"{needed:.0f}",
                 "seconds a round": f"{seconds.mean().sum():.1f}",

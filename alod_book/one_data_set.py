@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 from sklearn.metrics import confusion_matrix
 
-from alod import encoders, initial
-from alod.experiments import evaluation
+from alod import encoders
+from alod.experiments import evaluation, first_sets
 from alod_book import figures
 from alod_book.one_run import pixels
 
@@ -46,8 +46,8 @@ def match_table(data: "Dataset", sets: Mapping[str, NDArray[np.integer]]) -> Sty
         Positions in the data set, by how they were chosen.
     """
     features = encoders.features(data.images)
-    match = {m: initial.distribution_match(features, chosen) for m, chosen in sets.items()}
-    balance = {m: initial.class_balance(data.targets[chosen], 10) for m, chosen in sets.items()}
+    match = {m: first_sets.distribution_match(features, chosen) for m, chosen in sets.items()}
+    balance = {m: first_sets.class_balance(data.targets[chosen], 10) for m, chosen in sets.items()}
     measures = pd.concat([pd.DataFrame(match).T, pd.DataFrame(balance).T], axis=1)
     measures["missing_classes"] = measures["missing_classes"].astype(int)
     columns = {"mmd2_percentile": "closer random sets, %", "missing_classes": "classes missing"}

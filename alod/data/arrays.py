@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from alod.errors import AlodError, check_names
-from alod.pool import as_images, as_numpy, as_pool
+from alod.pool import as_images, as_numpy, in_memory
 
 UNKNOWN = -1
 """The target of an image whose class is not known."""
@@ -90,7 +90,7 @@ def from_arrays(
     name : str
         What figures and tables call it.
     """
-    pool, span = as_pool(images, name)
+    pool, span = in_memory(images, name)
     if (test_images is None) != (test_targets is None):
         given, absent = "test_images", "test_targets"
         if test_images is None:

@@ -56,34 +56,36 @@ class ExperimentConfig(Recipe):
     (30, 'outlier')
     """
 
-    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of("model", models.MODELS))
+    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of(models.MODELS))
     strategy: str = setting(
         "outlier",
         "How to choose what to ask: outlier, margin, random, …, or your own, module:function.",
-        strategies.importable_name,
+        lambda _, value: strategies.importable_name(value),
     )
     augment: str = setting(
         "auto",
         "Distortions: auto, none, digits or clothing.",
-        one_of("augment", ("auto", *training.AUGMENTATIONS)),
+        one_of(("auto", *training.AUGMENTATIONS)),
     )
     dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
-    n_initial: int = setting(100, "Labels in the first set.", whole("n_initial", 1))
-    n_query: int = setting(100, "Labels bought in each round.", whole("n_query", 0))
-    rounds: int = setting(9, "Rounds after the first set.", whole("rounds", 0))
+    n_initial: int = setting(100, "Labels in the first set.", whole(1))
+    n_query: int = setting(100, "Labels bought in each round.", whole(0))
+    rounds: int = setting(9, "Rounds after the first set.", whole(0))
     budgets: list[int] = setting(
-        list, "In place of these three: labels after each round, such as 20,50,100.", _ascending
+        list,
+        "In place of these three: labels after each round, such as 20,50,100.",
+        lambda _, value: _ascending(value),
     )
     pool: str = setting(
         "clean",
         "clean, duplicates, long_tail, foreign_5, foreign_20, foreign_40 or foreign_hard_20.",
-        one_of("pool", stress.NAMES),
+        one_of(stress.NAMES),
     )
-    keep_embeddings: bool = setting(False, "Write embeddings.npz.", either("keep_embeddings"))
+    keep_embeddings: bool = setting(False, "Write embeddings.npz.", either)
     diagnose: bool = setting(
         False,
         "Add to history.csv how good the first set is and what each round changed.",
-        either("diagnose"),
+        either,
         later=True,
     )
 

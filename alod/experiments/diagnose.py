@@ -1,8 +1,9 @@
 """What ``diagnose=True`` adds to a run's history; it looks at targets that the learner never sees.
 
 - Every round: ``calibration_error`` of the test set.
-- The first set: how it stands for the pool, :func:`alod.initial.distribution_match` of pixels,
-  whatever it was chosen by, and :func:`alod.initial.class_balance`.
+- The first set: how it stands for the pool, :func:`alod.experiments.first_sets.distribution_match`
+of pixels,
+  whatever it was chosen by, and :func:`alod.experiments.first_sets.class_balance`.
 - Each later round, over the pool: ``agreement``, the share of images that it left with the same
   predicted class; ``kappa``, the same corrected for chance; ``lost``, the share that were predicted
   right before it and are not now; ``forgotten``, the same of those labeled before it;
@@ -17,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 
-from alod import initial
 from alod.data.arrays import Dataset
 from alod.errors import AlodError, check_count
+from alod.experiments import first_sets
 from alod.learner import ActiveLearner
 from alod.outliers import class_contrast
 from alod.stopping import agreement
@@ -58,8 +59,8 @@ def diagnose(
     row = {"calibration_error": calibration_error(shares, data.test_targets)}
     if before is not None:
         return row | changes(before, state(learner), data.targets.numpy())
-    row |= initial.distribution_match(data.images, asked)
-    return row | initial.class_balance(learner.answers[learner.labeled], learner.n_classes)
+    row |= first_sets.distribution_match(data.images, asked)
+    return row | first_sets.class_balance(learner.answers[learner.labeled], learner.n_classes)
 
 
 def changes(before: State, after: State, targets: np.ndarray) -> dict[str, float]:

@@ -26,13 +26,13 @@ class Settings(Recipe):
     """
 
     classes: tuple[str, ...] = setting(
-        (), "Class names, separated by commas; the first time.", check_classes
+        (),
+        "Class names, separated by commas; the first time.",
+        lambda _, value: check_classes(value),
     )
-    image_size: int = setting(32, "Pixels of a side.", whole("image_size", 16, 1024))
-    folders_are_classes: bool = setting(
-        False, "Images in folders are labeled by them.", either("folders_are_classes")
-    )
-    audit: int = setting(0, "Random images that only measure accuracy.", whole("audit", 0))
+    image_size: int = setting(32, "Pixels of a side.", whole(16, 1024))
+    folders_are_classes: bool = setting(False, "Images in folders are labeled by them.", either)
+    audit: int = setting(0, "Random images that only measure accuracy.", whole(0))
 
     def stored(self) -> dict[str, Any]:
         """Return what a file holds, by name: what is the user's own as ``"given"``, no device.

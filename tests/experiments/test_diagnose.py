@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import alod
-from alod import AlodError, initial
-from alod.experiments import diagnose
+from alod import AlodError
+from alod.experiments import diagnose, first_sets
 
 TINY = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
 
@@ -19,7 +19,9 @@ def test_a_diagnosed_run_tells_how_good_its_first_set_is_and_what_each_round_cha
     run = alod.run_experiment(config, tmp_path / "run", data=mini)
     first, later = run.history.iloc[0], run.history.iloc[1:]
     chosen = run.asked(0)
-    assert first["mmd2"] == pytest.approx(initial.distribution_match(mini.images, chosen)["mmd2"])
+    assert first["mmd2"] == pytest.approx(
+        first_sets.distribution_match(mini.images, chosen)["mmd2"]
+    )
     assert first["missing_classes"] == 10 - len(mini.targets[chosen].unique())
     assert np.isnan(first["agreement"]) and later["mmd2"].isna().all()
     assert later["kappa"].between(-1, 1).all() and (later["kappa"] <= later["agreement"]).all()
