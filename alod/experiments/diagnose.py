@@ -49,10 +49,9 @@ def state(learner: ActiveLearner) -> State:
 def diagnose(
     learner: ActiveLearner, data: Dataset, asked: np.ndarray, before: State | None
 ) -> dict[str, float]:
-    """Return what a round adds to the history of a run on `data`.
+    """Return what a round that `asked` for images, int64 (k,), adds to the history of a run.
 
-    `asked`: what the round asked for, int64 (k,); `before`: the `learner`'s state before it, None
-    for the first set.
+    On `data`; `before` is the `learner`'s state before it, None for the first set.
     """
     shares = learner.predict_proba(data.test_images)
     row = {"calibration_error": calibration_error(shares, data.test_targets)}
@@ -63,7 +62,7 @@ def diagnose(
 
 
 def changes(before: State, after: State, targets: np.ndarray) -> dict[str, float]:
-    """Tell what a round changed, from the states `before` and `after` it; `targets` int (N,)."""
+    """Tell what changed between the states `before` and `after` a round; `targets` int (N,)."""
     lost = (before.predicted == targets) & (after.predicted != targets)
     both = np.isfinite(before.scores) & np.isfinite(after.scores)
     changed, kappa = agreement(before.predicted, after.predicted)
@@ -81,9 +80,8 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int 
 
     The expected calibration error (Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern
     neural networks") of `probabilities` (N, C), rows of which sum to 1, and true `targets`, int
-    (N,): images are sorted into `n_bins` bins of equal width by the probability of their likeliest
-    class; the gaps between its mean and the accuracy are averaged over the images. NaN of no
-    images.
+    (N,): the gaps between confidence and accuracy in `n_bins` bins of equal width of the former,
+    averaged over the images; NaN of none.
 
     >>> round(calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1]), 3)
     0.4

@@ -85,8 +85,7 @@ def area_under_curve(
     `start` to `upto`, by default from end to end; the area is divided by its width.
     """
     labels, heights = _check_curve(n_labeled, accuracy)
-    first = float(labels[0]) if start is None else float(start)
-    last = float(labels[-1]) if upto is None else float(upto)
+    first, last = labels[0] if start is None else start, labels[-1] if upto is None else upto
     if not labels[0] <= first < last <= labels[-1]:
         raise AlodError(
             f"area from {first:g} to {last:g} labels: the curve covers {labels[0]:g} to "
@@ -95,8 +94,7 @@ def area_under_curve(
     positions, ends = (np.log(labels), np.log([first, last])) if log else (labels, [first, last])
     inside = (positions > ends[0]) & (positions < ends[1])
     x = np.concatenate([ends[:1], positions[inside], ends[1:]])
-    y = np.interp(x, positions, heights)
-    return float(np.trapezoid(y, x) / (x[-1] - x[0]))
+    return float(np.trapezoid(np.interp(x, positions, heights), x) / (x[-1] - x[0]))
 
 
 def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -> float:
@@ -120,12 +118,11 @@ def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -
 
 
 def summarize(curves: DataFrame, by: Columns = (*SETTING, "strategy")) -> DataFrame:
-    """Average learning curves over seeds.
+    """Average learning curves over seeds, in the order in which they first appear.
 
-    One row for each curve and budget, in the order in which the curves first appear: the
-    columns in `by`, ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard
-    deviation), ``accuracy_se`` (standard error of the mean), ``accuracy_min, accuracy_max``.
-    Spreads are NaN where one seed ran.
+    One row for each curve and budget: the columns in `by`, ``n_labeled, n_seeds, accuracy_mean,
+    accuracy_std`` (sample standard deviation), ``accuracy_se`` (standard error of the mean; both
+    NaN where one seed ran), ``accuracy_min, accuracy_max``.
     """
     keys = [*by, "n_labeled"]
     _check_curves(curves, [*keys, "seed"])
@@ -175,12 +172,10 @@ def compare_strategies(
     """Test every pair of strategies within each setting, paired by seed.
 
     Two-sided paired t-test (Student 1908, "The probable error of a mean") on the runs' summaries;
-    p-values are corrected by :func:`holm` over all pairs of a setting, all of which must have run
-    with the same two or more seeds. The 95 % interval is the t-test's own and is not corrected.
-
-    One row per setting and pair: the columns in `setting`, ``first, second, n_seeds,
-    mean_difference`` (first minus second, in units of the metric), ``low, high`` (95 %
-    interval), ``p_value, p_holm``.
+    all of a setting must have run with the same two or more seeds. One row per setting and pair:
+    the columns in `setting`, ``first, second, n_seeds, mean_difference`` (first minus second, in
+    units of the metric), ``low, high`` (95 % interval, not corrected), ``p_value, p_holm``
+    (corrected by :func:`holm` over all pairs of the setting).
     """
     tests = []
     for values, scores in _per_setting(curves, metric, compare, setting, sort=False):
@@ -196,12 +191,10 @@ def rank_strategies(
     """Rank strategies in each setting by their mean over seeds, then average the ranks.
 
     Every strategy must have run in every setting: ranks among different rivals do not compare.
-
-    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their
-    mean rank), ``n_settings`` and the mean of `metric` over settings.
+    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their mean
+    rank), ``n_settings`` and the mean of `metric` over settings.
     """
-    table = areas(curves, metric, compare, setting)
-    means = table.pivot_table(
+    means = areas(curves, metric, compare, setting).pivot_table(
         index=list(setting), columns=compare, values=metric, sort=False, observed=True
     )
     settings = means.index.to_frame().astype(str).agg(" ".join, axis="columns")
@@ -229,11 +222,10 @@ def gains(
 ) -> DataFrame:
     """Measure what each strategy gains over one of them within each setting, paired by seed.
 
-    Each pair is compared on the seeds that both have, two or more, as in `compare_strategies`.
-
-    One row per setting and strategy but the reference, best first within a setting: the columns
-    in `setting`, `compare`, ``n_seeds, mean_difference, low, high, p_value, p_holm`` (corrected
-    over the strategies of the setting).
+    Each pair is compared on the seeds that both have, two or more, as in `compare_strategies`. One
+    row per setting and strategy but the reference, best first within a setting: the columns in
+    `setting`, `compare`, ``n_seeds, mean_difference, low, high, p_value, p_holm`` (corrected over
+    the strategies of the setting).
     """
     results = []
     for values, scores in _per_setting(curves, metric, compare, setting, sort=True):
@@ -255,16 +247,14 @@ def overall_gains(
     A seed is one observation: its differences are averaged over the settings before they are
     tested, so that no setting counts as evidence of its own. A strategy is compared on the seeds
     that it and the reference have in every setting; one that is missing in a setting is left out.
-
     One row per strategy but the reference, best first: the columns of `gains` without those in
     `setting`, and ``n_settings``.
     """
     table = areas(curves, metric, compare, setting)
     n_settings = len(table[list(setting)].drop_duplicates())
     runs = table.groupby([compare, "seed"], observed=True)[metric].agg(["mean", "count"])
-    everywhere = runs[runs["count"] == n_settings].pivot_table(
-        index="seed", columns=compare, values="mean", observed=True
-    )
+    complete = runs[runs["count"] == n_settings]
+    everywhere = complete.pivot_table("mean", "seed", compare, observed=True)
     found = _over_reference(everywhere, reference, f"{n_settings} settings")
     return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
 
@@ -288,31 +278,27 @@ def common_seeds(
 
 
 def targets(
-    curves: DataFrame,
-    accuracies: Sequence[float],
-    by: Columns = (*SETTING, "strategy"),
+    curves: DataFrame, accuracies: Sequence[float], by: Columns = (*SETTING, "strategy")
 ) -> DataFrame:
     """Measure how many labels each strategy needs for some `accuracies`, by `labels_to_target`.
 
-    One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
-    n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
-    as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
-    range of those that did).
+    One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds, n_reached``
+    (seeds that got there), ``labels_median`` (who did not get there counts as more than any that
+    did; NaN where half or more did not), ``labels_low, labels_high`` (the range of those that did).
     """
     _check_curves(curves, [*by, "seed", "n_labeled"])
     rows = []
     for key, own in curves.groupby(list(by), sort=False, observed=True):
         runs = [run.sort_values("n_labeled") for _, run in own.groupby("seed")]
         for accuracy in accuracies:
-            needed = np.array(
+            needed = pd.Series(
                 [labels_to_target(r["n_labeled"], r["test_accuracy"], accuracy) for r in runs]
             )
-            there = needed[np.isfinite(needed)]
             # Sorted, what never got there comes last.
-            middle = float(np.median(np.nan_to_num(needed, nan=np.inf)))
-            low, high = (there.min(), there.max()) if len(there) else (np.nan, np.nan)
+            middle = needed.fillna(np.inf).median()
             median = middle if np.isfinite(middle) else np.nan
-            rows.append((*key, accuracy, len(runs), len(there), median, low, high))
+            ends = median, needed.min(), needed.max()  # NaN where nobody got there
+            rows.append((*key, accuracy, len(runs), needed.count(), *ends))
     told = ["accuracy", "n_seeds", "n_reached", "labels_median", "labels_low", "labels_high"]
     return DataFrame(rows, columns=[*by, *told])
 
@@ -327,8 +313,7 @@ def border_share(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    points, classes = np.asarray(embeddings), np.asarray(targets)
-    chosen = np.asarray(indices)
+    points, classes, chosen = map(np.asarray, (embeddings, targets, indices))
     check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
     search = NearestNeighbors(n_neighbors=n_neighbors + 1, metric="cosine").fit(points)
     near = search.kneighbors(points[chosen], return_distance=False)
@@ -353,16 +338,13 @@ def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10)
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Correct `p_values`, float (M,), for multiple testing by a step-down procedure.
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of M
-    p-values is multiplied by M - i + 1, never falls below a smaller one's and is cut at 1. In the
-    order given.
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of M is
+    multiplied by M - i + 1, never falls below a smaller one's and is cut at 1. In the order given.
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(stepped, 1)
-    return corrected
+    return np.minimum(stepped, 1)[np.argsort(order)]
 
 
 def published_curves() -> DataFrame:
@@ -377,11 +359,10 @@ def published_curves() -> DataFrame:
 
 
 def recorded(stem: str) -> DataFrame:
-    """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
+    """Load the curves that ``alod sweep`` and ``alod compare`` made of an experiment file.
 
-    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`. Read from
-    the checkout that this package lies in, or else from the book's repository. Curves, see
-    :func:`alod.experiments.record.tidy`.
+    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`, from the
+    checkout of this package or the book's repository; see :func:`alod.experiments.record.tidy`.
     """
     file = f"book/results/{stem}.csv"
     checkout = Path(__file__).parents[2] / file
@@ -398,9 +379,7 @@ def _per_setting(
     """Yield each setting's values, and its runs' summaries: seeds × strategies, by name or not."""
     table = areas(curves, metric, compare, setting)
     for _, own in table.groupby(list(setting), sort=False, observed=True):
-        scores = own.pivot_table(
-            index="seed", columns=compare, values=metric, sort=sort, observed=True
-        )
+        scores = own.pivot_table(metric, "seed", compare, sort=sort, observed=True)
         yield own[list(setting)].iloc[0].to_dict(), scores
 
 
@@ -428,15 +407,9 @@ def _paired_test(scores: DataFrame, first: Any, second: Any) -> dict[str, Any]:
         test = stats.ttest_rel(scores[first], scores[second])
         low, high = test.confidence_interval(0.95)
         p_value = float(test.pvalue)
-    return {
-        "first": first,
-        "second": second,
-        "n_seeds": len(differences),
-        "mean_difference": float(differences.mean()),
-        "low": float(low),
-        "high": float(high),
-        "p_value": p_value,
-    }
+    told = {"first": first, "second": second, "n_seeds": len(differences)}
+    told["mean_difference"] = float(differences.mean())
+    return told | {"low": float(low), "high": float(high), "p_value": p_value}
 
 
 def _check_curve(
@@ -448,12 +421,12 @@ def _check_curve(
             f"learning curve of shapes {labels.shape} and {heights.shape}: expected as many "
             f"accuracies as budgets, at least {points} of each, in one dimension"
         )
-    if not (labels[0] > 0 and bool(np.all(np.diff(labels) > 0)) and np.isfinite(labels[-1])):
+    if not (labels[0] > 0 and (np.diff(labels) > 0).all() and np.isfinite(labels[-1])):
         raise AlodError(
             f"n_labeled={labels.tolist()!r}: expected positive budgets that increase; sort the rows"
             " by n_labeled and keep one run's"
         )
-    if not bool(np.all((heights >= 0) & (heights <= 1))):
+    if not ((heights >= 0) & (heights <= 1)).all():
         raise AlodError(
             f"accuracy={heights.tolist()!r}: expected accuracies from 0 to 1; divide percentages"
             " by 100"
@@ -475,7 +448,7 @@ def _check_curves(curves: DataFrame, keys: list[str]) -> None:
 
 
 def _check_columns(table: DataFrame, columns: Columns) -> None:
-    missing = [column for column in columns if column not in table.columns]
+    missing = [column for column in columns if column not in table]
     if missing:
         raise AlodError(
             f"table without {', '.join(missing)}: expected the columns {', '.join(columns)}; it has"
@@ -486,11 +459,8 @@ def _check_columns(table: DataFrame, columns: Columns) -> None:
 
 
 def _check_paired(scores: DataFrame, setting: str) -> None:
-    gaps = [
-        f"{name} lacks {', '.join(map(str, scores.index[scores[name].isna()]))}"
-        for name in scores
-        if scores[name].isna().any()
-    ]
+    lacking = {name: scores.index[scores[name].isna()] for name in scores}
+    gaps = [f"{n} lacks {', '.join(map(str, seeds))}" for n, seeds in lacking.items() if len(seeds)]
     if gaps:
         raise AlodError(
             f"seeds of {setting} are not paired: {'; '.join(gaps)}; run the missing seeds or leave "

@@ -166,9 +166,8 @@ def load_run(folder: str | Path) -> Run:
             "provenance.json tells"
         ) from None
     except (OSError, ValueError) as error:
-        raise AlodError(
-            f"{folder}: unreadable ({one_line(error)}); delete it and run it again"
-        ) from None
+        mend = "delete it and run it again"
+        raise AlodError(f"{folder}: unreadable ({one_line(error)}); {mend}") from None
 
 
 def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
@@ -185,7 +184,6 @@ def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset
 
 
 def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
-    """Refuse a pool of fewer images than labels are to be bought."""
     if config.n_labels <= len(data.images):
         return data
     told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
@@ -198,7 +196,6 @@ def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
 
 
 def _check_folder(folder: Path, config: ExperimentConfig) -> None:
-    """Refuse a folder that cannot be made or belongs to another config."""
     file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
     if file is not None:
         raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
@@ -254,9 +251,8 @@ class _Progress:
         try:
             return cls(**torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:
-            raise AlodError(
-                f"{path}: unreadable ({type(error).__name__}); delete it to begin the run anew"
-            ) from error
+            why, mend = type(error).__name__, "delete it to begin the run anew"
+            raise AlodError(f"{path}: unreadable ({why}); {mend}") from error
 
     def write(self, folder: Path) -> None:
         """Write the checkpoint first: it alone decides where a cut-off run goes on."""
@@ -266,24 +262,22 @@ class _Progress:
         self.write_tables(folder)
 
     def write_tables(self, folder: Path) -> None:
-        """Write ``history.csv`` and ``queries.csv``."""
         for name, rows in {"history": self.history, "queries": self.queries}.items():
             write_atomically(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
 def _go_on(
-    config: ExperimentConfig,
-    folder: Path,
-    data: Dataset,
-    checksum: str,
-    on_round: OnRound | None,
+    config: ExperimentConfig, folder: Path, data: Dataset, checksum: str, on_round: OnRound | None
 ) -> None:
     """Do the rounds that the folder lacks, then finish it."""
     progress = _Progress.load(folder / "checkpoint.pt")
     _check_same_data(folder, progress.data, checksum)
     progress.data = checksum
     _write_json(folder / "config.json", written(config))
-    learner = _new_learner(config, data)
+    settings = config.of_learner()
+    if config.augment == "auto":
+        settings["augment"] = data.augment
+    learner = ActiveLearner(data.images, len(data.classes), **settings)
     if progress.learner is not None:
         learner.load_state_dict(progress.learner)
     elif config.keep_embeddings:
@@ -309,13 +303,6 @@ def _go_on(
             if on_round is not None:
                 on_round(row)
     _finish(config, folder, learner, data, progress)
-
-
-def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
-    settings = config.of_learner()
-    if config.augment == "auto":
-        settings["augment"] = data.augment
-    return ActiveLearner(data.images, len(data.classes), **settings)
 
 
 def _round(
@@ -356,19 +343,14 @@ def _share(true: np.ndarray) -> float:
 
 
 def _finish(
-    config: ExperimentConfig,
-    folder: Path,
-    learner: ActiveLearner,
-    data: Dataset,
-    progress: _Progress,
+    config: ExperimentConfig, folder: Path, learner: ActiveLearner, data: Dataset, done: _Progress
 ) -> None:
     """Write what a finished run has, the checkpoint's end last."""
-    progress.write_tables(folder)
+    done.write_tables(folder)
     if config.keep_embeddings:
         embeddings, logits = learner.outputs()
-        arrays = {name: value.numpy() for name, value in progress.kept.items()}
-        arrays["last"] = embeddings.numpy()
-        arrays["predictions"] = logits.argmax(1).numpy()
+        kept = done.kept | {"last": embeddings, "predictions": logits.argmax(1)}
+        arrays = {name: value.numpy() for name, value in kept.items()}
         arrays["test_predictions"] = learner.predict(data.test_images)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -376,8 +358,8 @@ def _finish(
     source = provenance() | {
         "device": str(learner.device),
         "threads": torch.get_num_threads(),
-        "wall_seconds": round(progress.wall_seconds, 2),
-        "data": progress.data,
+        "wall_seconds": round(done.wall_seconds, 2),
+        "data": done.data,
         "config": written(config),
     }
     _write_json(folder / "provenance.json", source)

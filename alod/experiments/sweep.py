@@ -61,19 +61,12 @@ def run_sweep(
     times, on one machine apart from other such runs: any of them may have been the cause. What
     cannot be run is refused before anything is computed or written.
 
-    Parameters
-    ----------
-    configs : iterable of ExperimentConfig
-        What to run, at least one; what occurs twice runs once.
-    out : str or Path
-        Folder of all run folders, made if it is not there. On a cluster, all machines share it.
-    jobs : int, optional
-        Processes, 1 up; by default one for each core, at most one for each config. Each computes
-        with cores // `jobs` threads, or as many as ``OMP_NUM_THREADS`` says. The number of threads
-        can change the last digits of floating-point sums: a run's provenance tells it.
-    dask : str, optional
-        Address of a Dask scheduler, ``tcp://host:8786``, whose workers compute in place of
-        processes of this machine. Start them with one thread each.
+    `configs`: at least one; what occurs twice runs once. `out` is made if it is not there; on a
+    cluster, all machines share it. `jobs`: processes, 1 up; by default one for each core, at most
+    one for each config. Each computes with cores // `jobs` threads, or as many as
+    ``OMP_NUM_THREADS`` says, which can change the last digits of floating-point sums: a run's
+    provenance tells it. `dask`: the address of a Dask scheduler, ``tcp://host:8786``, whose
+    workers, started with one thread each, compute in place of processes of this machine.
     """
     out = Path(out).absolute()
     runs = {out / config.hash(): config for config in configs}
@@ -89,12 +82,11 @@ def run_sweep(
         if dask is None:
             resolve_device(config.device)
     client = None if dask is None else connect(dask)
+    backend = {"backend": "loky", "n_jobs": jobs}
     with nullcontext() if client is None else client:
         with refusing(out, "choose another folder"):
             out.mkdir(parents=True, exist_ok=True)
-        if client is None:
-            backend = {"backend": "loky", "n_jobs": jobs}
-        else:
+        if client is not None:
             check_workers(client, out)
             backend = {"backend": "dask", "n_jobs": -1, "client": client}
         with joblib.parallel_config(**backend):

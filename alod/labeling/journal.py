@@ -100,7 +100,6 @@ class Journal:
             raise
 
     def _parse(self, line: bytes, number: int) -> tuple[str, str] | None:
-        """Return file and answer; None for an empty line."""
         if not line.strip():
             return None
         try:

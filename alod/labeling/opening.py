@@ -28,10 +28,7 @@ _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 
 @takes(Settings)
 def open_run(
-    folder: str | Path,
-    images: Source = None,
-    classes: Sequence[str] | None = None,
-    **settings: Any,
+    folder: str | Path, images: Source = None, classes: Sequence[str] | None = None, **settings: Any
 ) -> LabelingRun:
     """Make a run that people label, or go on with one, with every answer ever given.
 
@@ -42,9 +39,9 @@ def open_run(
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
     a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later, only what
-    they are already, but a `model` or `strategy` of one's own, which is to be given each time, and
-    the `device`.
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they can only
+    be what they are, but for the `device`; a `model` or `strategy` of one's own is to be given
+    each time.
 
     Examples
     --------
@@ -108,8 +105,7 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
             made_of = "a folder of images" if isinstance(where, list) else "an array"
             raise AlodError(f"{path}: was made of {made_of}; leave images= out")
     root = _image_root(path, images, where)
-    pool = _read_pool(path, images, root, settings.image_size)
-    run = LabelingRun(path, settings, pool, root)
+    run = LabelingRun(path, settings, _read_pool(path, images, root, settings.image_size), root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
     if content != stored:
@@ -119,7 +115,6 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
 
 
 def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str, Any]) -> Settings:
-    """Return the settings that were `given`, or `kept` when the run was made."""
     values = kept | given
     if values.get("folders_are_classes") and not values.get("classes"):
         values["classes"] = _classes_of_folders(images)
@@ -145,15 +140,12 @@ def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str,
 def _check_same(
     path: Path, given: dict[str, Any], kept: dict[str, Any], now: dict[str, Any]
 ) -> None:
-    """Refuse what was `given` if the run was made otherwise."""
     for name in given:
         default = getattr(Settings, name, None)
         was, is_now = (told.get(name, default) for told in (kept, now))
         if was != is_now:
-            raise AlodError(
-                f"{path}: was made with {name}={was!r}, not {is_now!r}; leave it out, or make "
-                "another run folder"
-            )
+            mend = "leave it out, or make another run folder"
+            raise AlodError(f"{path}: was made with {name}={was!r}, not {is_now!r}; {mend}")
 
 
 def _classes_of_folders(images: Source) -> tuple[str, ...]:

@@ -40,9 +40,8 @@ def write_learned(
 ) -> None:
     """Keep what was learned, from labels of this `checksum`, and how the labeling went."""
     state = learner.state_dict()
-    kept = {"model": state["model"], "learned": checksum}
-    if state["taught"] is not None:
-        kept["taught"] = state["taught"]
+    taught = {} if state["taught"] is None else {"taught": state["taught"]}
+    kept = {"model": state["model"], "learned": checksum, **taught}
     content = io.BytesIO()
     torch.save(kept, content)
     mend = "the labels are safe, but not what was learned from them: free space, fit again"
