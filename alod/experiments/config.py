@@ -18,15 +18,13 @@ SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode
 
 
 def _ascending(budgets: Any) -> list[int]:
-    """Return budgets as a list, whatever sequence they are."""
     try:
         counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
     except TypeError:
         counts = [-1]
     if counts != sorted(set(counts)) or min(counts, default=1) < 1:
-        raise AlodError(
-            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
-        )
+        expected = "expected ascending whole numbers, such as [20, 50, 100]"
+        raise AlodError(f"budgets={budgets!r}: {expected}")
     return counts
 
 

@@ -26,10 +26,7 @@ from alod.stopping import agreement
 
 
 class State(NamedTuple):
-    """What a classifier makes of the pool: classes and outlier scores (N,), and what it learned.
-
-    Scores are NaN outside the pool.
-    """
+    """What a classifier makes of all images, (N,), scores NaN outside the pool; what it learned."""
 
     predicted: np.ndarray
     scores: np.ndarray
@@ -89,9 +86,8 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int 
     check_count("n_bins", n_bins, 1)
     shares, classes = np.asarray(probabilities, dtype=float), np.asarray(targets)
     if shares.ndim != 2 or classes.shape != shares.shape[:1]:
-        raise AlodError(
-            f"probabilities {shares.shape} and targets {classes.shape}: expected (N, C) and (N,)"
-        )
+        given = f"probabilities {shares.shape} and targets {classes.shape}"
+        raise AlodError(f"{given}: expected (N, C) and (N,)")
     if not len(shares):
         return float("nan")
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == classes

@@ -87,10 +87,9 @@ def area_under_curve(
     labels, heights = _check_curve(n_labeled, accuracy)
     first, last = labels[0] if start is None else start, labels[-1] if upto is None else upto
     if not labels[0] <= first < last <= labels[-1]:
-        raise AlodError(
-            f"area from {first:g} to {last:g} labels: the curve covers {labels[0]:g} to "
-            f"{labels[-1]:g}; choose start < upto inside that, or run more rounds"
-        )
+        covered = f"the curve covers {labels[0]:g} to {labels[-1]:g}"
+        mend = "choose start < upto inside that, or run more rounds"
+        raise AlodError(f"area from {first:g} to {last:g} labels: {covered}; {mend}")
     positions, ends = (np.log(labels), np.log([first, last])) if log else (labels, [first, last])
     inside = (positions > ends[0]) & (positions < ends[1])
     x = np.concatenate([ends[:1], positions[inside], ends[1:]])
@@ -204,10 +203,9 @@ def rank_strategies(
         for name in means.columns[missing]
     ]
     if gaps:
-        raise AlodError(
-            f"no runs of {', '.join(gaps)}: expected every {compare} in every setting; run these "
-            f"or leave out that {compare} or setting"
-        )
+        mend = f"run these or leave out that {compare} or setting"
+        told = f"expected every {compare} in every setting"
+        raise AlodError(f"no runs of {', '.join(gaps)}: {told}; {mend}")
     ranks = means.rank(axis="columns", ascending=False)
     result = DataFrame({"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()})
     return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
@@ -270,10 +268,8 @@ def common_seeds(
     kept = curves[present == everyone]
     settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
     if left < settings:
-        raise AlodError(
-            f"{settings - left} of {settings} settings have no seed that every {compare} has; run "
-            "the missing ones"
-        )
+        lacking = f"{settings - left} of {settings} settings"
+        raise AlodError(f"{lacking} have no seed that every {compare} has; run the missing ones")
     return kept
 
 
@@ -422,38 +418,30 @@ def _check_curve(
             f"accuracies as budgets, at least {points} of each, in one dimension"
         )
     if not (labels[0] > 0 and (np.diff(labels) > 0).all() and np.isfinite(labels[-1])):
-        raise AlodError(
-            f"n_labeled={labels.tolist()!r}: expected positive budgets that increase; sort the rows"
-            " by n_labeled and keep one run's"
-        )
+        mend = "sort the rows by n_labeled and keep one run's"
+        told = f"n_labeled={labels.tolist()!r}: expected positive budgets that increase"
+        raise AlodError(f"{told}; {mend}")
     if not ((heights >= 0) & (heights <= 1)).all():
-        raise AlodError(
-            f"accuracy={heights.tolist()!r}: expected accuracies from 0 to 1; divide percentages"
-            " by 100"
-        )
+        told = "expected accuracies from 0 to 1; divide percentages by 100"
+        raise AlodError(f"accuracy={heights.tolist()!r}: {told}")
     return labels, heights
 
 
 def _check_curves(curves: DataFrame, keys: list[str]) -> None:
     """Refuse curves without these columns, or with two rows for the same keys."""
     _check_columns(curves, [*keys, "test_accuracy"])
-    doubled = curves.duplicated(keys)
-    if doubled.any():
-        row = curves.loc[doubled, keys].iloc[0]
-        where = ", ".join(f"{name} {value}" for name, value in row.items())
-        raise AlodError(
-            f"two rows for {where}: expected one; select one value of whatever else varies, or "
-            "compare by it"
-        )
+    doubled = curves.loc[curves.duplicated(keys), keys]
+    if len(doubled):
+        where = ", ".join(f"{name} {value}" for name, value in doubled.iloc[0].items())
+        mend = "select one value of whatever else varies, or compare by it"
+        raise AlodError(f"two rows for {where}: expected one; {mend}")
 
 
 def _check_columns(table: DataFrame, columns: Columns) -> None:
-    missing = [column for column in columns if column not in table]
+    missing = ", ".join(column for column in columns if column not in table)
     if missing:
-        raise AlodError(
-            f"table without {', '.join(missing)}: expected the columns {', '.join(columns)}; it has"
-            f" {', '.join(map(str, table.columns))}"
-        )
+        told = f"the columns {', '.join(columns)}; it has {', '.join(map(str, table.columns))}"
+        raise AlodError(f"table without {missing}: expected {told}")
     if table.empty:
         raise AlodError("table without rows: expected one row per run and round")
 
@@ -462,12 +450,8 @@ def _check_paired(scores: DataFrame, setting: str) -> None:
     lacking = {name: scores.index[scores[name].isna()] for name in scores}
     gaps = [f"{n} lacks {', '.join(map(str, seeds))}" for n, seeds in lacking.items() if len(seeds)]
     if gaps:
-        raise AlodError(
-            f"seeds of {setting} are not paired: {'; '.join(gaps)}; run the missing seeds or leave "
-            "them out everywhere"
-        )
+        mend = "run the missing seeds or leave them out everywhere"
+        raise AlodError(f"seeds of {setting} are not paired: {'; '.join(gaps)}; {mend}")
     if len(scores) < 2 or scores.shape[1] < 2:
-        raise AlodError(
-            f"{setting} has {scores.shape[1]} to compare and {len(scores)} seeds: expected at least"
-            " two of each; run more"
-        )
+        there = f"{scores.shape[1]} to compare and {len(scores)} seeds"
+        raise AlodError(f"{setting} has {there}: expected at least two of each; run more")

@@ -97,7 +97,6 @@ _WORDS = {f.name for f in fields(ExperimentConfig) if isinstance(f.default, str)
 
 
 def _check_scalar(name: str, node: yaml.ScalarNode) -> None:
-    """Refuse a value that YAML reads otherwise than it looks."""
     reads = next((why for trap, why in _TRAPS.items() if re.fullmatch(trap, node.value)), "")
     if name in _WORDS and node.tag.endswith(":bool"):
         reads = "true or false; write it in quotes if it is a name"

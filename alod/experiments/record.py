@@ -193,10 +193,8 @@ def _added(
     for name in [name for name in FIELDS if name in table and name not in there]:
         values = _distinct(known["config"][name])
         if len(values) != 1:
-            raise AlodError(
-                f"{path}: does not tell which of its runs have which {name} of {values}, but these "
-                "differ in it; write another file"
-            )
+            told = f"does not tell which of its runs have which {name} of {values}"
+            raise AlodError(f"{path}: {told}, but these differ in it; write another file")
         there[name] = _in_a_cell(values[0])
     # What is measured may have become more since; the older runs have none of it.
     both = pd.concat([there, table], ignore_index=True)

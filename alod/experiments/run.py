@@ -57,20 +57,13 @@ PARTS = ("fit", "infer", "query")
 class Run:
     """What a finished run left in its folder.
 
-    Parameters
-    ----------
-    config, folder
-        What was asked for, and where everything lies.
-    history : DataFrame
-        One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
-        n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
-        with ``inlier_passes`` also ``n_inliers``, found for the last pass, and ``inlier_error``,
-        the share of them whose class was predicted wrong then, which the learner does not see; with
-        ``diagnose`` also what :mod:`alod.experiments.diagnose` tells.
-    queries : DataFrame
-        One row per label: ``round, index, score`` (NaN for the initial set).
-    provenance : dict
-        Versions, git commit, device and wall seconds.
+    `history`: one row per round, round 0 being the initial set: ``round, n_labeled, n_unique,
+    n_foreign, n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds,
+    query_seconds``; with ``inlier_passes`` also ``n_inliers``, found for the last pass, and
+    ``inlier_error``, the share of them whose class was predicted wrong then, which the learner does
+    not see; with ``diagnose`` also what :mod:`alod.experiments.diagnose` tells. `queries`: one row
+    per label, ``round, index, score`` (NaN for the initial set). `provenance`: versions, git
+    commit, device and wall seconds. `config`, `folder`: what was asked for, and where all lies.
     """
 
     config: ExperimentConfig
@@ -92,11 +85,10 @@ class Run:
 
     @property
     def embeddings(self) -> dict[str, np.ndarray]:
-        """What ``keep_embeddings`` kept.
+        """What ``keep_embeddings`` kept of all pool images.
 
-        Of all pool images by the untrained classifier, after the initial set, and at the end:
-        ``before``, ``first``, ``last``, float32 (N, D); ``first_predictions`` and ``predictions``,
-        int64 (N,); ``test_predictions``, int64 (M,), of the test images at the end.
+        Before learning, after the initial set, and at the end: ``before, first, last``, float32 (N,
+        D), ``first_predictions, predictions``, int64 (N,); ``test_predictions``, int64 (M,).
         """
         path = self.folder / "embeddings.npz"
         if not path.exists():
@@ -161,10 +153,8 @@ def load_run(folder: str | Path) -> Run:
             provenance=json.loads((folder / "provenance.json").read_text()),
         )
     except (AlodError, TypeError) as error:
-        raise AlodError(
-            f"{folder}: of another version of alod ({one_line(error)}); read it with the one that "
-            "provenance.json tells"
-        ) from None
+        why, mend = one_line(error), "read it with the one that provenance.json tells"
+        raise AlodError(f"{folder}: of another version of alod ({why}); {mend}") from None
     except (OSError, ValueError) as error:
         mend = "delete it and run it again"
         raise AlodError(f"{folder}: unreadable ({one_line(error)}); {mend}") from None
@@ -189,10 +179,8 @@ def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
     told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
     told = f"budgets={config.budgets}" if config.budgets else told
     kind = "" if config.pool == "clean" else f" with pool={config.pool!r}"
-    raise AlodError(
-        f"{told} = {config.n_labels} labels: {data.name}{kind} has {len(data.images)} images; ask "
-        "for fewer"
-    )
+    there = f"{data.name}{kind} has {len(data.images)} images"
+    raise AlodError(f"{told} = {config.n_labels} labels: {there}; ask for fewer")
 
 
 def _check_folder(folder: Path, config: ExperimentConfig) -> None:
@@ -213,9 +201,8 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
     other = [k for k in wanted | there if k != "device" and there.get(k) != wanted.get(k)]
     if other:
         told = [f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in sorted(other)]
-        raise AlodError(
-            f"out={str(folder)!r}: holds another config ({', '.join(told)}); choose another folder"
-        )
+        holds = f"holds another config ({', '.join(told)})"
+        raise AlodError(f"out={str(folder)!r}: {holds}; choose another folder")
 
 
 def _checksum(data: Dataset) -> str:
@@ -226,10 +213,9 @@ def _checksum(data: Dataset) -> str:
 def _check_same_data(folder: Path, kept: str | None, given: str) -> None:
     """Refuse to go on with other images, which would inherit the answers of the old ones."""
     if kept not in (None, given):  # older runs do not tell
-        raise AlodError(
-            f"out={str(folder)!r}: holds a run on other data ({kept}, now {given}); give the same "
-            "images and targets, or choose another folder"
-        )
+        holds = f"holds a run on other data ({kept}, now {given})"
+        mend = "give the same images and targets, or choose another folder"
+        raise AlodError(f"out={str(folder)!r}: {holds}; {mend}")
 
 
 @dataclass

@@ -89,10 +89,8 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
     if name == "clean":
         return data
     if name.startswith("foreign") and "hard" not in name and data.name not in STRANGERS:
-        raise AlodError(
-            f"pool={name!r}: no images foreign to {data.name!r} are known; expected one of "
-            f"{', '.join(STRANGERS)}, or add your own with target -1"
-        )
+        expected = f"expected one of {', '.join(STRANGERS)}, or add your own with target -1"
+        raise AlodError(f"pool={name!r}: no images foreign to {data.name!r} are known; {expected}")
     return POOLS[name](data, np.random.default_rng([seed, NAMES.index(name)]))
 
 

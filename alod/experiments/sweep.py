@@ -9,7 +9,7 @@ Examples
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,15 +105,20 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
     failed: dict[Path, str] = {}
     deaths_idle = 0
     done = len(runs) - len(left)
+    path = [str(Path(place).absolute()) for place in sys.path]
     # The mean over all runs so far: they differ too much for the last few to tell the time left.
     with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", smoothing=0) as bar:
         while left:
             tries = {folder: _n_tries(folder) for folder in left}
             fresh = [folder for folder in left if not tries[folder]]
             # Who was running when a process died waits till the end, then runs with none beside.
-            batch = {folder: left[folder] for folder in fresh or left}
+            tasks = [joblib.delayed(_attempt)(left[f], f, path) for f in fresh or left]
+            n_tasks = at_once if fresh else "1"
+            parallel = joblib.Parallel(
+                batch_size=1, pre_dispatch=n_tasks, return_as="generator_unordered"
+            )
             try:
-                for folder, problem in _parallel(batch, at_once if fresh else "1"):
+                for folder, problem in parallel(tasks):
                     del left[folder]
                     if problem is not None:
                         failed[folder] = problem
@@ -125,15 +130,6 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
                 if deaths_idle == TRIES:
                     raise
     return failed
-
-
-def _parallel(
-    runs: Mapping[Path, ExperimentConfig], at_once: str
-) -> Iterator[tuple[Path, str | None]]:
-    """Yield each run's folder and what went wrong, as they end."""
-    parallel = joblib.Parallel(batch_size=1, pre_dispatch=at_once, return_as="generator_unordered")
-    path = [str(Path(place).absolute()) for place in sys.path]
-    return parallel(joblib.delayed(_attempt)(c, folder, path) for folder, c in runs.items())
 
 
 def _attempt(config: ExperimentConfig, folder: Path, path: list[str]) -> tuple[Path, str | None]:

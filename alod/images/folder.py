@@ -125,10 +125,8 @@ def _folder_rows(root: Path, paths: Sequence[str], test_fraction: float) -> tupl
         )
     test = next((kind for kind in ("test", "validation") if kind in labeled), "")
     if test and test_fraction:
-        raise AlodError(
-            f"test_fraction={test_fraction!r}: {root} has test images of its own ({names}); leave "
-            "it out"
-        )
+        told = f"{root} has test images of its own ({names})"
+        raise AlodError(f"test_fraction={test_fraction!r}: {told}; leave it out")
     kept = [(path, w, kind == test) for path, w, kind in rows if w or kind not in ("test", test)]
     n_test = sum(is_test for _, _, is_test in kept)
     used = f"{len(kept) - n_test} images to learn from, {n_test} to test on"

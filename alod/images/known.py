@@ -125,7 +125,16 @@ def _read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
         with np.load(_MINI / f"{name}.npz") as stored:
             return [stored[key] for key in ("images", "targets", "test_images", "test_targets")]
     found = _find(name, root)
-    contents = _downloaded(name, root) if found is None else found[1]
+    try:
+        contents = _download(name, root) if found is None else found[1]
+    except (AlodError, OSError, RuntimeError, http.client.HTTPException) as error:
+        title = _SOURCES[name].title
+        looked = " or ".join(map(str, _places(name, root)))
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise AlodError(
+            f"{title} is not in {looked}, and downloading it failed ({reason}): set ALOD_DATA to a "
+            f'folder that holds {title}/raw, or use "{name}_mini", which needs no network'
+        ) from error
     return [_parse_idx(contents[file]) for file in _RAW_FILES]
 
 
@@ -151,8 +160,7 @@ def _row(name: str, root: Path) -> dict[str, object]:
 
 def _places(name: str, root: Path) -> tuple[Path, ...]:
     """List the folders that may hold the raw files, the user's own first."""
-    source = _SOURCES[name]
-    return (root / source.title / "raw", *source.packaged)
+    return (root / _SOURCES[name].title / "raw", *_SOURCES[name].packaged)
 
 
 def _find(name: str, root: Path) -> tuple[Path, dict[str, bytes]] | None:
@@ -192,20 +200,6 @@ def _read_verified(name: str, place: Path) -> dict[str, bytes]:
 def _stored(place: Path, file: str) -> Path | None:
     """Return where a raw file lies in `place`, plain before compressed; None if it does not."""
     return next((path for path in (place / file, place / f"{file}.gz") if path.exists()), None)
-
-
-def _downloaded(name: str, root: Path) -> dict[str, bytes]:
-    """Download the raw files, or tell where they were looked for and what to do."""
-    try:
-        return _download(name, root)
-    except (AlodError, OSError, RuntimeError, http.client.HTTPException) as error:
-        title = _SOURCES[name].title
-        looked = " or ".join(map(str, _places(name, root)))
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise AlodError(
-            f"{title} is not in {looked}, and downloading it failed ({reason}): set ALOD_DATA to a "
-            f'folder that holds {title}/raw, or use "{name}_mini", which needs no network'
-        ) from error
 
 
 def _download(name: str, root: Path) -> dict[str, bytes]:

@@ -45,7 +45,6 @@ def label(
     try:
         from alod.labeling.widget import grid
     except ImportError as error:
-        raise AlodError(
-            f"label() needs {error.name or 'anywidget'}: pip install 'alod[label]'"
-        ) from None
+        needs = error.name or "anywidget"
+        raise AlodError(f"label() needs {needs}: pip install 'alod[label]'") from None
     return grid(learner, names, k)

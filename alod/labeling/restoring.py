@@ -61,11 +61,9 @@ def take_up_learned(folder: Path, learner: ActiveLearner) -> int | None:
         learner.load_state_dict({**new, "model": kept["model"], "taught": taught, "fitted": True})
     except Exception as error:
         learner.load_state_dict(new)
-        warnings.warn(
-            f"{path}: unreadable ({type(error).__name__}); all {len(learner.labeled)} labels "
-            "are safe, and the classifier is trained anew from them at the next fit",
-            stacklevel=2,
-        )
+        safe = f"all {len(learner.labeled)} labels are safe"
+        told = f"{safe}, and the classifier is trained anew from them at the next fit"
+        warnings.warn(f"{path}: unreadable ({type(error).__name__}); {told}", stacklevel=2)
         return None
     return checksum
 

@@ -114,10 +114,9 @@ class LabelingRun:
         return self.select(k).indices
 
     def select(self, k: int) -> Selection:
-        """Ask for `k` images as a learner does, and for some of the audit set among them.
+        """Ask for `k` images as a learner does, some of them of the audit set, with score NaN.
 
-        The score of the latter is NaN. The batch is in ``batch.csv`` then; refused if that holds
-        answers not taught yet.
+        The batch is in ``batch.csv`` then; refused if that holds answers not taught yet.
         """
         self.refresh()
         self.check_taught(self.folder / "batch.csv")
@@ -206,10 +205,8 @@ class LabelingRun:
         lost = given.items() - told
         if lost:
             command = shlex.join(["alod", "teach", "--run", str(self.folder), str(path)])
-            raise AlodError(
-                f"{path}: answers not taught yet: {len(lost)}, and a new batch would replace them; "
-                f"{command} first, or move it away"
-            )
+            why = f"answers not taught yet: {len(lost)}, and a new batch would replace them"
+            raise AlodError(f"{path}: {why}; {command} first, or move it away")
 
     def fit(self) -> None:
         """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it."""
@@ -310,10 +307,9 @@ class LabelingRun:
         with lock_run(self.folder, PATIENCE):
             for file, answer in ((nfc(f), nfc(a)) for f, a in self._journal.read_new()):
                 if answer not in known:
-                    raise AlodError(
-                        f"{self._journal.path}: {file!r} is labeled {answer!r}, expected one of "
-                        f"{', '.join(self.classes)}; mend that line"
-                    )
+                    told = f"{file!r} is labeled {answer!r}, expected one of"
+                    mend = f"{', '.join(self.classes)}; mend that line"
+                    raise AlodError(f"{self._journal.path}: {told} {mend}")
                 if file not in self.position:
                     self.gone.add(file)
                     continue
@@ -327,7 +323,5 @@ class LabelingRun:
 
     def __reduce_ex__(self, _: Any) -> Any:
         """Refuse to be pickled or copied: answers to a copy would be in the run's own journal."""
-        raise AlodError(
-            f"{self.folder}: a run is not copied or pickled; alod.open_run({str(self.folder)!r}) "
-            "opens it, in another process, too"
-        )
+        mend = f"alod.open_run({str(self.folder)!r}) opens it, in another process, too"
+        raise AlodError(f"{self.folder}: a run is not copied or pickled; {mend}")

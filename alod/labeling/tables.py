@@ -45,9 +45,9 @@ def code_of(answer: str, classes: Sequence[str]) -> int:
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return class names without the blanks around them, in one Unicode form, or refuse them.
+    """Return class names without the blanks around them, in one Unicode form.
 
-    At least two, all different, of text that can be seen, none kept for an answer that is no class.
+    Two or more, all different, of text that can be seen, none kept for an answer that is no class.
     """
     names = tuple(nfc(name.strip()) for name in check_names("classes", classes))
     for name in names:
@@ -141,10 +141,8 @@ def _known_file(
         raise AlodError(f"{where}: file {given!r} was left out ({left_out[below]})")
     close = get_close_matches(below, files, n=1, cutoff=0.8) if len(files) < 100_000 else []
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise AlodError(
-        f"{where}: file {given!r} is no image of this run: expected a path below its image "
-        f"folder{hint}"
-    )
+    expected = f"expected a path below its image folder{hint}"
+    raise AlodError(f"{where}: file {given!r} is no image of this run: {expected}")
 
 
 def _known_label(where: str, label: str, classes: Sequence[str]) -> str:

@@ -97,10 +97,8 @@ class LabelWidget(anywidget.AnyWidget):
             raise AlodError(f"position {position}: expected 0 to {len(self.batch) - 1}")
         if position in self._refresh():
             now = self.answers[position] or "without an answer"
-            raise AlodError(
-                f"{self.tiles[position]['name']}: is {now} since, by another cell or program; look "
-                "at it, then answer again"
-            )
+            told = f"is {now} since, by another cell or program; look at it, then answer again"
+            raise AlodError(f"{self.tiles[position]['name']}: {told}")
         self._tell(position, answer)
         self._done.append((position, self.answers[position]))
         self.answers = self._known()
