@@ -34,23 +34,17 @@ class ExperimentConfig(Recipe):
 
     The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
     data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
-    so that other processes find it. And these:
+    so that other processes find it. And `dataset`: a name in :data:`alod.images.known.DATASETS`, or
+    any where :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
+    :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
+    labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
+    bought in all after each of these, ascending. `keep_embeddings`: write ``embeddings.npz``, of
+    every pool image before learning, after the first set and at the end. `diagnose`: add to the
+    history what :mod:`alod.experiments.diagnose` tells; it costs an inference over the pool at the
+    end.
 
-    `dataset`: a name in :data:`alod.images.known.DATASETS`, or any where :func:`run_experiment` is
-    given the data; `pool`: ``"clean"``, or a stress pool of :func:`alod.experiments.stress.make`,
-    drawn by the seed. `n_initial`, `n_query`, `rounds`: labels bought at first, in each round, and
-    rounds after the first set; or `budgets`: labels bought in all after each of these, ascending.
-    `keep_embeddings`: write ``embeddings.npz``, of every pool image before learning, after the
-    first set and at the end. `diagnose`: add to the history what
-    :mod:`alod.experiments.diagnose` tells; it costs an inference over the pool at the end.
-
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> config.n_labels, config.strategy
-    (30, 'outlier')
+    >>> ExperimentConfig(dataset="mnist_mini", n_initial=20, n_query=10, rounds=1).n_labels
+    30
     """
 
     model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of("model", models.MODELS))

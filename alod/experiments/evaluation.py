@@ -4,32 +4,19 @@ Nothing here trains, draws or imports torch. Bad tables are refused in one line:
 two rows for one run and budget, runs of a setting without a range of budgets in common, seeds or
 settings that one strategy has and another lacks.
 
-Parameters
-----------
-curves : DataFrame
-    One row per run and round: the columns in `setting` (or `by`), `compare`, ``seed, n_labeled,
-    test_accuracy``.
-n_labeled, accuracy : array-like (R,)
-    One curve: labels paid for, strictly increasing from above 0; test accuracy at each, in [0, 1].
-metric : str
-    In :data:`METRICS`: what a run is summed up by, in [0, 1].
-compare : str
-    The column whose values are compared: ``"strategy"``, or what an ablation varies.
-setting : sequence of str
-    The columns that make a setting, by default a data set with a classifier.
-reference : str
-    The value of `compare` that the others are measured against.
-by : sequence of str
-    What distinguishes the curves that are averaged over seeds.
-embeddings : array-like of float (N, D)
-    Of the whole pool; compared by angle, as the detectors do.
-indices : array-like of int (k,)
-    The images in question, k at least 1.
-n_neighbors : int
-    Neighbors looked at, from 1 to N - 1.
+- `curves`, a table: one row per run and round, the columns in `setting` (or `by`), `compare`,
+  ``seed, n_labeled, test_accuracy``.
+- `n_labeled`, `accuracy`, (R,), one curve: labels paid for, strictly increasing from above 0, and
+  test accuracy at each, in [0, 1].
+- `metric`: what a run is summed up by, in [0, 1], one of :data:`METRICS`.
+- `compare`: the column whose values are compared, ``"strategy"``, or what an ablation varies;
+  `reference`: the value of it that the others are measured against.
+- `setting`: the columns that make a setting, by default a data set with a classifier.
+- `by`: the columns that distinguish the curves that are averaged over seeds.
+- `embeddings`, float (N, D), of the whole pool: compared by angle, as the detectors do.
+- `indices`, int (k,): the images in question, k at least 1.
+- `n_neighbors`: neighbors looked at, from 1 to N - 1.
 
-Examples
---------
 >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
 0.8
 >>> curves = recorded("incremental").query("dataset == 'mnist' and model == 'lenet5'")
@@ -319,8 +306,7 @@ def border_share(
 def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10) -> float:
     """Measure how far from their neighbors some images lie: how little they stand for others.
 
-    Their mean distance to their nearest neighbors in the pool, divided by the same mean over all
-    images: 1 is as usual, 2 twice as far.
+    Their mean distance to their nearest neighbors in the pool, divided by that of all images.
     """
     from sklearn.neighbors import NearestNeighbors
 

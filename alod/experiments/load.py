@@ -15,8 +15,6 @@ rounds and five seeds::
     rounds: 9
     seeds: 10
 
-Examples
---------
 >>> from pathlib import Path
 >>> _ = Path("two.yaml").write_text("{model: lenet5, strategy: [random, outlier], seeds: 3}")
 >>> len(load_configs("two.yaml"))

@@ -1,16 +1,8 @@
 """Finished runs, gathered: one tidy table, recorded with where its numbers come from.
 
-Parameters
-----------
-folders : iterable of str or Path
-    Run folders, or folders that hold some at any depth.
-runs : list of Run
-    Finished runs, as :func:`find_runs` returns them.
-table : DataFrame
-    As :func:`tidy` returns it.
+`folders` are run folders, or hold some at any depth; `runs` are finished ones, as
+:func:`find_runs` returns them; a `table` is as :func:`tidy` returns it.
 
-Examples
---------
 >>> from alod.experiments.run import ExperimentConfig, run_experiment
 >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
 >>> _ = run_experiment(ExperimentConfig(**few), "runs/a", on_round=lambda row: None)
@@ -76,10 +68,8 @@ def _stack(runs: list[Run], also: Collection[str] = ()) -> pd.DataFrame:
         raise AlodError("no finished run: expected at least one; run or resume the sweep first")
     others = (name for name in FIELDS if name not in (*SETTINGS, "seed"))
     varied = [name for name in others if name in also or _varies(name, runs)]
-    curves = [
-        run.curve.assign(**{name: _in_a_cell(getattr(run.config, name)) for name in varied})
-        for run in runs
-    ]
+    cells = [{name: _in_a_cell(getattr(run.config, name)) for name in varied} for run in runs]
+    curves = [run.curve.assign(**told) for run, told in zip(runs, cells, strict=True)]
     return _sorted(pd.concat(curves), [*SETTINGS, *varied, "seed", "round"])
 
 

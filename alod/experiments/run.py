@@ -3,19 +3,9 @@
 A run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each round,
 ``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any moment loses
 at most the round in progress, and the files end up the same but for the times. Two processes on one
-folder take turns.
+folder take turns. `config` is what to do, `folder` or `out` the run's own folder, `data` the images,
+by default those of ``config.dataset``.
 
-Parameters
-----------
-config : ExperimentConfig
-    What to do.
-folder, out : str or Path
-    The run's own folder.
-data : Dataset, optional
-    The images; loaded by ``config.dataset`` if not given.
-
-Examples
---------
 >>> config = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5)
 >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
 >>> run.history["n_labeled"].tolist(), len(run.asked(1))
@@ -231,7 +221,6 @@ class _Progress:
 
     @classmethod
     def load(cls, path: Path) -> "_Progress":
-        """Read a checkpoint, or begin anew where there is none."""
         if not path.exists():
             return cls()
         try:
@@ -255,7 +244,6 @@ class _Progress:
 def _go_on(
     config: ExperimentConfig, folder: Path, data: Dataset, checksum: str, on_round: OnRound | None
 ) -> None:
-    """Do the rounds that the folder lacks, then finish it."""
     progress = _Progress.load(folder / "checkpoint.pt")
     _check_same_data(folder, progress.data, checksum)
     progress.data = checksum
@@ -298,10 +286,8 @@ def _round(
     number = len(progress.history)
     before = state(learner) if config.diagnose and number else None
     asked = learner.step(config.bought[number], oracle=lambda rows: data.targets[rows].numpy())
-    progress.queries += [
-        {"round": number, "index": int(index), "score": float(score)}
-        for index, score in zip(*asked, strict=True)
-    ]
+    for index, score in zip(*asked, strict=True):
+        progress.queries.append({"round": number, "index": int(index), "score": float(score)})
     # The learner's last pool inference is the one that this round's query looked at.
     seconds = {f"{part}_seconds": round(learner.seconds[part], 4) for part in PARTS}
     right = learner.predict(data.test_images) == data.test_targets.numpy()

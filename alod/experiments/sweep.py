@@ -1,7 +1,5 @@
 """Many runs, computed side by side, here or on a cluster; a sweep that was cut off goes on.
 
-Examples
---------
 >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
 >>> report = run_sweep([ExperimentConfig(seed=seed, **few) for seed in (0, 1)], "runs", jobs=1)
 >>> len(report.finished), report.failed, report.table["n_labeled"].tolist()

@@ -178,9 +178,8 @@ def open_upright(
     """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
 
     Return its lowest and highest level, too, if it holds more than 8 bits: those of the `span`
-    become 0 and 255, by default its own. A `draft` of so many pixels a side is enough, which spares
-    time. What is no image, damaged or of a kind that Pillow does not read is a ValueError; whatever
-    else is raised on the way to 8 bits is raised.
+    become 0 and 255, by default its own. A `draft` of so many pixels a side spares time. What is
+    damaged or of no kind that Pillow reads is a ValueError; whatever else is raised, is raised.
     """
     try:
         with Image.open(path) as opened:

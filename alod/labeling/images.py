@@ -125,8 +125,7 @@ def picture(
 ) -> bytes:
     """Return an image as PNG, no longer than `side`, as a person wants to see it.
 
-    From its own `file`, where that is there, else from what is learned from, `row` uint8 (C, H, W);
-    `span` is the pool's.
+    From its `file`, if there, else from `row`, uint8 (C, H, W); `span` is the pool's.
     """
     if file is not None:
         # Gone or damaged since it was read: show what is learned from.

@@ -9,8 +9,6 @@ the order of the class numbers; `history` has a row for each fit, columns :data:
 >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
 >>> observe(learner, before=None)["n_labeled"], len(suspected_errors(learner, n=5)) <= 5
 (40, True)
->>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
-'40 labels'
 >>> accuracy_sentence(45, 50).partition(",")[0]
 'Estimated accuracy 90.0 %'
 """

@@ -43,8 +43,6 @@ def open_run(
     be what they are, but for the `device`; a `model` or `strategy` of one's own is to be given
     each time.
 
-    Examples
-    --------
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
     >>> run = open_run("run", digits.images[:200], digits.classes, model="lenet5", steps=20)

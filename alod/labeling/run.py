@@ -1,8 +1,7 @@
 """A run labeled by people: every answer is on disk before the call returns.
 
 >>> import alod
->>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
->>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+>>> run = alod.open_run("run", alod.load_dataset("mnist_mini").images[:40], ["even", "odd"])
 >>> run.teach(run.query(6), [0, 1, 0, 1, 0, 1])
 >>> alod.open_run("run").answers[run.labeled].tolist() == run.answers[run.labeled].tolist()
 True
@@ -307,9 +306,9 @@ class LabelingRun:
         with lock_run(self.folder, PATIENCE):
             for file, answer in ((nfc(f), nfc(a)) for f, a in self._journal.read_new()):
                 if answer not in known:
-                    told = f"{file!r} is labeled {answer!r}, expected one of"
-                    mend = f"{', '.join(self.classes)}; mend that line"
-                    raise AlodError(f"{self._journal.path}: {told} {mend}")
+                    told = f"{file!r} is labeled {answer!r}"
+                    expected = f"expected one of {', '.join(self.classes)}; mend that line"
+                    raise AlodError(f"{self._journal.path}: {told}, {expected}")
                 if file not in self.position:
                     self.gone.add(file)
                     continue

@@ -19,8 +19,6 @@ class Settings(Recipe):
     accuracy; they are never learned from, and up to half of each batch is of them until all are
     answered.
 
-    Examples
-    --------
     >>> Settings(classes=("cat", "dog"), audit=50).steps
     300
     """
