@@ -58,11 +58,11 @@ def _join_pairs(arguments: list[str]) -> list[str]:
     joined: list[str] = []
     rest = iter(arguments)
     for argument in rest:
-        joined.append(argument)
         if argument in ("-p", "--parameters"):
             name = next(rest, "")
-            joined[-1] = "-p"
-            joined.append(name if "=" in name else f"{name}={next(rest, '')}")
+            joined += ["-p", name if "=" in name else f"{name}={next(rest, '')}"]
+        else:
+            joined.append(argument)
     return joined
 
 

@@ -14,6 +14,9 @@ from alod.experiments.record import at_the_end, find_runs, record
 from alod.experiments.run import PARTS, run_experiment
 from alod.experiments.sweep import run_sweep
 
+Jobs = Annotated[int | None, typer.Option(help="Processes; one for each core if not given.")]
+_DASK = "Address of a Dask scheduler, to compute on its workers."
+Dask = Annotated[str | None, typer.Option(help=_DASK)]
 COLUMNS = ("round", "labels", "classes", "accuracy", "fit s", "infer s", "query s")
 
 
@@ -39,12 +42,8 @@ def _print_row(row: dict[str, float]) -> None:
 def sweep(
     file: Annotated[Path, typer.Argument(help="An experiment file, YAML.")],
     out: Annotated[Path, typer.Option(help="Folder of all run folders.")],
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes; one for each core if not given.")
-    ] = None,
-    dask: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, to compute on its workers.")
-    ] = None,
+    jobs: Jobs = None,
+    dask: Dask = None,
 ) -> None:
     """Run many experiments side by side; what is finished is skipped, what was cut off goes on."""
     report = run_sweep(load_configs(file), out, jobs=jobs, dask=dask)

@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 from alod.cli.options import given, with_settings
@@ -32,15 +31,14 @@ def query(
 ) -> None:
     """Ask which images to label: writes a CSV file with the columns file and label."""
     opened = _opened(run, images=images, **given(Settings, settings))
-    path = out if out is not None else run / "batch.csv"
+    path = out or run / "batch.csv"
     opened.check_taught(path)
     _catch_up(opened)
     asked = opened.query(k)
     if out is not None:
         opened.write_batch(asked, out)
-    print(
-        f"{path}: {k} images of {opened.root or 'the array'} to be labeled in the column 'label':"
-    )
+    source = opened.root or "the array"
+    print(f"{path}: {k} images of {source} to be labeled in the column 'label':")
     print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
     print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
 
@@ -67,7 +65,7 @@ def predict(
     """Classify every image of a run; images that a person has labeled keep that label."""
     opened = _opened(run, device=device)
     _catch_up(opened)
-    _write_table(out, opened.predicted())
+    write_atomically(out, opened.predicted().to_csv(index=False), UNWRITABLE)
     print(f"{out}: {len(opened.files)} images classified")
 
 
@@ -81,13 +79,9 @@ def review(
     opened = _opened(run, device=device)
     opened.check_taught(out)  # corrections typed there would be lost
     found = opened.suspects(n)
-    _write_table(out, found)
+    write_atomically(out, found.to_csv(index=False), UNWRITABLE)
     print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
     print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
-
-
-def _write_table(out: Path, table: pd.DataFrame) -> None:
-    write_atomically(out, table.to_csv(index=False), UNWRITABLE)
 
 
 def _opened(folder: Path, **settings: Any) -> LabelingRun:

@@ -13,10 +13,7 @@ from alod.recipe import Recipe
 
 
 def with_settings(recipe: type[Recipe]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command of ``**settings`` an option for each setting of a `recipe`, None if not given.
-
-    :func:`given` reads what was typed.
-    """
+    """Give a command of ``**settings`` an option, None by default, for each setting of a recipe."""
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
@@ -53,10 +50,6 @@ def given(recipe: type[Recipe], settings: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def _names(_: str, text: str) -> list[str]:
-    return text.split(",")
-
-
 def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
@@ -74,8 +67,5 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
     return value
 
 
-_READERS: dict[Any, Callable[[str, str], Any]] = {
-    tuple: _names,
-    list: _numbers,
-    Mapping: _json_object,
-}
+_READERS: dict[Any, Callable[[str, str], Any]]
+_READERS = {tuple: lambda _, text: text.split(","), list: _numbers, Mapping: _json_object}

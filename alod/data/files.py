@@ -15,14 +15,14 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from alod.data.names import breaks_line, nfc
+from alod.errors import AlodError
+from alod.files import refusing
 from alod.pool import Span, common_span, to_bytes
 
 Stamp = tuple[int, int]
 """What tells that an image has changed, bytes and time of its file or bytes and checksum."""
 
-# The stamp of a file that is left out unread.
-LEFT_OUT = (-1, -1)
-
+LEFT_OUT = (-1, -1)  # the stamp of a file that is left out unread
 DAMAGED = "is damaged, or no image"
 
 # What systems put among images, in lower case.
@@ -68,14 +68,13 @@ def parts_of(folders: Iterable[str]) -> dict[str, str]:
 
     Empty if they are classes: one that is no part, or no training part, or one folder alone.
     """
-    found = {name: _PART.fullmatch(name.lower()) for name in folders}
-    kinds = {
-        name: "train" if part[1].startswith("train") else part[3] or "validation"
-        for name, part in found.items()
-        if part
-    }
-    whole = len(found) > 1 and len(kinds) == len(found) and "train" in kinds.values()
-    return kinds if whole else {}
+    kinds = {}
+    for name in folders:
+        part = _PART.fullmatch(name.lower())
+        if part is None:
+            return {}
+        kinds[name] = "train" if part[1].startswith("train") else part[3] or "validation"
+    return kinds if len(kinds) > 1 and "train" in kinds.values() else {}
 
 
 def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter[str]]:
@@ -84,8 +83,10 @@ def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter
     A file counts by its suffix if Pillow knows it, else by its first bytes. Return the stamps of
     all, by paths below the folder with forward slashes, spelled as on disk, sorted as in NFC; why
     some of them, whose stamp is `LEFT_OUT`, are left out; and how many files of each suffix are no
-    images. A folder that cannot be listed is an OSError.
+    images. A folder that cannot be listed or holds no image is refused.
     """
+    if not folder.is_dir():
+        raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
     Image.init()
     stamps: dict[str, Stamp] = {}
     problems: dict[str, str] = {}
@@ -93,11 +94,9 @@ def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter
 
     def visit(place: str, below: str, above: tuple[Path, ...]) -> None:
         with os.scandir(place) as found:
-            entries = list(found)
+            entries = [entry for entry in found if not is_passed_over(entry.name)]
         for entry in entries:
             name = below + entry.name
-            if is_passed_over(entry.name):
-                continue
             try:
                 if not entry.is_dir():
                     take(name, entry)
@@ -122,16 +121,15 @@ def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter
             return
         if not stat.S_ISREG(found.st_mode):
             return
-        if not is_image and not _is_marked(entry.path, suffix):
-            reason = _package_reason(entry.path, suffix)
-            if reason:
-                problems[name] = reason
-            else:
-                others[suffix or "no suffix"] += 1
-            return
-        stamps[name] = found.st_size, int(found.st_mtime)
+        if is_image or _is_marked(entry.path, suffix):
+            stamps[name] = found.st_size, int(found.st_mtime)
+        elif reason := _package_reason(entry.path, suffix):
+            problems[name] = reason
+        else:
+            others[suffix or "no suffix"] += 1
 
-    visit(str(folder), "", (folder.resolve(),))
+    with refusing(folder, "let its files be listed"):
+        visit(str(folder), "", (folder.resolve(),))
     spellings: dict[str, str] = {}
     for name in sorted({*stamps, *problems}):
         if breaks_line(name):
@@ -141,13 +139,20 @@ def list_images(folder: Path) -> tuple[dict[str, Stamp], dict[str, str], Counter
         elif spellings.setdefault(nfc(name), name) != name:
             problems[name] = "another name is the same in another Unicode form; rename it"
     stamps |= dict.fromkeys(problems, LEFT_OUT)
+    if not stamps:
+        told = f"; {left_out({}, 0, others)}" if others else ""
+        raise AlodError(
+            f"image folder {folder} holds no image: expected files such as .jpg and .png{told}"
+        )
     return dict(sorted(stamps.items(), key=lambda pair: nfc(pair[0]))), problems, others
 
 
-def no_image(folder: Path, others: Counter[str]) -> str:
-    """Tell that a folder holds no image, but perhaps other files."""
-    told = f"; {left_out({}, 0, others)}" if others else ""
-    return f"image folder {folder} holds no image: expected files such as .jpg and .png{told}"
+def refuse_unread(folder: Path, problems: dict[str, str], n_files: int) -> None:
+    """Refuse a folder none of whose files, so many, can be read; tell the first of the problems."""
+    name, reason = next(iter(problems.items()))
+    raise AlodError(
+        f"image folder {folder}: none of its {n_files} image files can be read; {name!r}: {reason}"
+    )
 
 
 def left_out(problems: dict[str, str], n_files: int, others: Counter[str] | None = None) -> str:
@@ -173,9 +178,8 @@ def open_upright(
     """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
 
     Return its lowest and highest level, too, if it holds more than 8 bits: those of the `span`
-    become 0 and 255, by default its own. A `draft` of so many pixels a side is enough, which spares
-    time. What is no image, damaged or of a kind that Pillow does not read is a ValueError; whatever
-    else is raised on the way to 8 bits is raised.
+    become 0 and 255, by default its own. A `draft` of so many pixels a side spares time. What is
+    damaged or of no kind that Pillow reads is a ValueError; whatever else is raised, is raised.
     """
     try:
         with Image.open(path) as opened:
@@ -203,10 +207,7 @@ def open_upright(
 def read_square(
     path: Path, side: int, span: Span | None = None
 ) -> tuple[npt.NDArray[np.uint8], Span | None]:
-    """Read the central square of an image file as uint8 (side, side, 3), and its levels.
-
-    By :func:`open_upright`.
-    """
+    """Read the central square as uint8 (side, side, 3), and levels, by :func:`open_upright`."""
     image, levels = open_upright(path, span)
     return np.asarray(ImageOps.fit(image, (side, side))), levels
 
@@ -214,10 +215,9 @@ def read_square(
 @lru_cache(1024)
 def _is_other(suffix: str) -> bool:
     """Tell whether a suffix is that of something else than images."""
-    if suffix in _PACKAGE_OF:
-        return False
     kind, packed = mimetypes.guess_type(f"x{suffix}")
-    return packed is not None or not (kind or "image/").startswith("image/")
+    is_image = packed is None and (kind or "image/").startswith("image/")
+    return not is_image and suffix not in _PACKAGE_OF
 
 
 def _is_marked(path: str, suffix: str) -> bool:

@@ -19,10 +19,9 @@ import numpy.typing as npt
 import torch
 
 from alod.data.arrays import UNKNOWN, Dataset
-from alod.data.files import left_out, list_images, no_image, parts_of, read_square
+from alod.data.files import left_out, list_images, parts_of, read_square, refuse_unread
 from alod.data.names import nfc
 from alod.errors import AlodError, check_count
-from alod.files import refusing
 from alod.pool import Span, common_span, darkness
 
 _Row = tuple[str, str | None, bool]  # file, class, whether it is a test image
@@ -34,17 +33,15 @@ def from_folder(
     """Make a data set of the image files in a folder, in the order of their sorted paths.
 
     Each folder directly inside `folder` that holds images, however deep, is a class; images that
-    lie in `folder` itself are unlabeled, so a folder of images alone is an unlabeled pool. Where
-    those folders are ``train``, ``test`` and the like, the classes are one level below: the test
-    images come from ``test``, else from ``val``, and the pool from the rest. Links are followed;
-    hidden files and folders, and the system's own, are passed over. Files that cannot be read are
-    left out with one warning that counts and names them.
+    lie in `folder` itself are unlabeled. Where those folders are ``train``, ``test`` and the like,
+    the classes are one level below: the test images come from ``test``, else from ``val``, and the
+    pool from the rest. Links are followed; hidden files and folders, and the system's own, are
+    passed over. Files that cannot be read are left out with one warning that counts and names them.
 
     Every kind of file that Pillow reads counts. Photos are turned upright, cropped to the central
     square and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; transparent
-    pixels become white, and more than 8 bits are scaled by what the pool holds, as
-    :func:`alod.pool.span_of` says. The images stay grey (C = 1) if every one of them is, otherwise
-    all are RGB (C = 3).
+    pixels become white, and more than 8 bits are scaled as :func:`alod.pool.span_of` says. C is 1
+    if all images are grey, otherwise 3.
 
     `test_fraction`, from 0 to below 1, is the share of the labeled images of every class that is
     drawn by `seed` and set aside for testing. It is refused where it sets none aside, or where
@@ -55,12 +52,7 @@ def from_folder(
     if not isinstance(test_fraction, int | float) or not 0 <= test_fraction < 1:
         raise AlodError(f"test_fraction={test_fraction!r}: expected a number from 0 to below 1")
     root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise AlodError(f"image folder {root} is not there: expected a folder with image files")
-    with refusing(root, "let its files be listed"):
-        listing, problems, others = list_images(root)
-    if not listing:
-        raise AlodError(no_image(root, others))
+    listing, problems, others = list_images(root)
     paths = sorted((n for n in listing if n not in problems), key=lambda name: name.split("/"))
     rows, note = _folder_rows(root, paths, test_fraction)
 
@@ -78,11 +70,7 @@ def from_folder(
         squares.append(square)
         read.append(row)
     if not squares:
-        name, reason = next(iter(problems.items()))
-        raise AlodError(
-            f"image folder {root}: none of its {len(listing)} image files can be read; {name!r}: "
-            f"{reason}"
-        )
+        refuse_unread(root, problems, len(listing))
     classes = sorted({word for _, word, _ in read if word is not None})
     labels = np.array([UNKNOWN if w is None else classes.index(w) for _, w, _ in read], np.int64)
     test = np.array([is_test for _, _, is_test in read])
@@ -124,9 +112,9 @@ def _folder_rows(root: Path, paths: Sequence[str], test_fraction: float) -> tupl
         folders = path.split("/")[:-1]
         kind = parts.get(folders[0], "train") if folders else "train"
         rows.append((path, nfc(folders[depth]) if len(folders) > depth else None, kind))
-    labeled = {kind for _, word, kind in rows if word is not None}
     if not parts:
         return [(path, word, False) for path, word, _ in rows], ""
+    labeled = {kind for _, word, kind in rows if word is not None}
     names = ", ".join(sorted(parts))
     if "train" not in labeled:
         part = min(name for name, kind in parts.items() if kind == "train")
@@ -137,14 +125,12 @@ def _folder_rows(root: Path, paths: Sequence[str], test_fraction: float) -> tupl
         )
     test = next((kind for kind in ("test", "validation") if kind in labeled), "")
     if test and test_fraction:
-        raise AlodError(
-            f"test_fraction={test_fraction!r}: {root} has test images of its own ({names}); leave "
-            "it out"
-        )
+        told = f"{root} has test images of its own ({names})"
+        raise AlodError(f"test_fraction={test_fraction!r}: {told}; leave it out")
     kept = [(path, w, kind == test) for path, w, kind in rows if w or kind not in ("test", test)]
     n_test = sum(is_test for _, _, is_test in kept)
-    note = f"{names} taken for parts of one data set: {len(kept) - n_test} images to learn from, "
-    note += f"{n_test} to test on"
+    used = f"{len(kept) - n_test} images to learn from, {n_test} to test on"
+    note = f"{names} taken for parts of one data set: {used}"
     if len(kept) < len(rows):
         note += f", {len(rows) - len(kept)} test images left out that lie in no class folder"
     return kept, note

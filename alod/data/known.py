@@ -25,10 +25,8 @@ from alod.errors import AlodError, check_name
 
 _MINI = Path(__file__).parents[1] / "_mini"
 _RAW_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
+    *("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    *("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
 _REPAIR = "delete it, to have it downloaded again, or put a whole copy in its place"
 
@@ -40,7 +38,7 @@ class _Source:
     title: str  # torchvision's class, and the folder that it makes
     classes: tuple[str, ...]
     augment: str
-    md5: tuple[str, str, str, str]  # of the uncompressed _RAW_FILES, in their order
+    md5: tuple[str, ...]  # of the uncompressed _RAW_FILES, in their order
     packaged: tuple[Path, ...] = ()  # where a system package puts the same files
 
 
@@ -50,10 +48,8 @@ _SOURCES = {
         classes=tuple("0123456789"),
         augment="digits",
         md5=(
-            "6bbc9ace898e44ae57da46a324031adb",
-            "a25bea736e30d166cdddb491f175f624",
-            "2646ac647ad5339dbf082846283269ea",
-            "27ae3e4e09519cfbb04c329615203637",
+            *("6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"),
+            *("2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"),
         ),
     ),
     "fashion_mnist": _Source(
@@ -64,16 +60,12 @@ _SOURCES = {
         ),
         augment="clothing",
         md5=(
-            "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-            "9018921c3c673c538a1fc5bad174d6f9",
-            "8181f5470baa50b63fa0f6fddb340f0a",
-            "15d484375f8d13e6eb1aabb0c3f46965",
+            *("f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"),
+            *("8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"),
         ),
         packaged=(Path("/usr/share/datasets/fashion-mnist"),),  # Debian's dataset-fashion-mnist
     ),
 }
-
-
 DATASETS = (*_SOURCES, *(f"{name}_mini" for name in _SOURCES))
 """The names that `load_dataset` knows."""
 
@@ -84,12 +76,9 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
     ``mnist`` and ``fashion_mnist`` (60,000 + 10,000 images, 28 × 28, grey) are read from raw files,
     plain or ``.gz``, in torchvision's layout (``MNIST/raw``, ``FashionMNIST/raw``) below `folder`,
     by default :func:`data_folder`, and verified by MD5; Fashion-MNIST also from where Debian's
-    package ``dataset-fashion-mnist`` puts it. What is not there is downloaded through torchvision.
-    ``mnist_mini`` and ``fashion_mnist_mini`` (6,000 + 1,000, equally many of each class) come with
-    this package and need neither folder nor network.
-
-    Refused are unknown names, raw files that are damaged (named, and left as they are), and what
-    is neither there nor to be downloaded.
+    package ``dataset-fashion-mnist`` puts it. What is not there is downloaded through torchvision;
+    what is damaged is refused, and left as it is. ``mnist_mini`` and ``fashion_mnist_mini`` (6,000
+    + 1,000, equally many of each class) come with this package.
 
     Sources: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
     recognition"; Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for
@@ -97,9 +86,8 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
     """
     check_name("data set", name, DATASETS)
     source = _SOURCES[name.removesuffix("_mini")]
-    images, targets, test_images, test_targets = map(
-        torch.from_numpy, _read(name, data_folder(folder))
-    )
+    arrays = _read(name, data_folder(folder))
+    images, targets, test_images, test_targets = map(torch.from_numpy, arrays)
     return Dataset(
         name=name,
         images=images.unsqueeze(1),
@@ -123,18 +111,10 @@ def data_folder(folder: Path | str | None = None) -> Path:
 def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
     """List the known data sets: what is there, where, and whether it is whole. Downloads nothing.
 
-    Parameters
-    ----------
-    folder : Path or str, optional
-        As for `load_dataset`.
-
-    Returns
-    -------
-    list of dict
-        One for each name in `DATASETS`, with the keys ``name``; ``state`` (``"embedded"``,
-        ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path: where it is, or where it
-        would be downloaded to); ``megabytes`` (float, on disk; 0 when missing); ``note`` (one
-        line: what was verified, why it is refused, or what will happen).
+    A dict for each of `DATASETS`, looked for in `folder` as `load_dataset` does: ``name``;
+    ``state`` (``"embedded"``, ``"verified"``, ``"refused"`` or ``"missing"``); ``where`` (Path:
+    where it is, or would be downloaded to); ``megabytes`` (float, on disk; 0 when missing);
+    ``note`` (one line: what was verified, why it is refused, or what will happen).
     """
     return [_row(name, data_folder(folder)) for name in DATASETS]
 
@@ -145,12 +125,20 @@ def _read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
         with np.load(_MINI / f"{name}.npz") as stored:
             return [stored[key] for key in ("images", "targets", "test_images", "test_targets")]
     found = _find(name, root)
-    contents = _downloaded(name, root) if found is None else found[1]
+    try:
+        contents = _download(name, root) if found is None else found[1]
+    except (AlodError, OSError, RuntimeError, http.client.HTTPException) as error:
+        title = _SOURCES[name].title
+        looked = " or ".join(map(str, _places(name, root)))
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise AlodError(
+            f"{title} is not in {looked}, and downloading it failed ({reason}): set ALOD_DATA to a "
+            f'folder that holds {title}/raw, or use "{name}_mini", which needs no network'
+        ) from error
     return [_parse_idx(contents[file]) for file in _RAW_FILES]
 
 
 def _row(name: str, root: Path) -> dict[str, object]:
-    """Return what :func:`inventory` tells of a data set."""
     files: list[Path | None] = []
     if name.endswith("_mini"):
         state, note, where = "embedded", "comes with the package", _MINI / f"{name}.npz"
@@ -172,8 +160,7 @@ def _row(name: str, root: Path) -> dict[str, object]:
 
 def _places(name: str, root: Path) -> tuple[Path, ...]:
     """List the folders that may hold the raw files, the user's own first."""
-    source = _SOURCES[name]
-    return (root / source.title / "raw", *source.packaged)
+    return (root / _SOURCES[name].title / "raw", *_SOURCES[name].packaged)
 
 
 def _find(name: str, root: Path) -> tuple[Path, dict[str, bytes]] | None:
@@ -200,15 +187,12 @@ def _read_verified(name: str, place: Path) -> dict[str, bytes]:
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise AlodError(f"{path} is damaged ({error}): {_REPAIR}") from error
         except OSError as error:
-            raise AlodError(
-                f"{error.filename} cannot be read ({error.strerror}): {_REPAIR}"
-            ) from error
+            told = f"{error.filename} cannot be read ({error.strerror}): {_REPAIR}"
+            raise AlodError(told) from error
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
-            raise AlodError(
-                f"{path} is damaged (MD5 {found}, expected {expected}, {len(content):,} bytes): "
-                f"{_REPAIR}"
-            )
+            told = f"MD5 {found}, expected {expected}, {len(content):,} bytes"
+            raise AlodError(f"{path} is damaged ({told}): {_REPAIR}")
         contents[file] = content
     return contents
 
@@ -216,20 +200,6 @@ def _read_verified(name: str, place: Path) -> dict[str, bytes]:
 def _stored(place: Path, file: str) -> Path | None:
     """Return where a raw file lies in `place`, plain before compressed; None if it does not."""
     return next((path for path in (place / file, place / f"{file}.gz") if path.exists()), None)
-
-
-def _downloaded(name: str, root: Path) -> dict[str, bytes]:
-    """Download the raw files, or tell where they were looked for and what to do."""
-    try:
-        return _download(name, root)
-    except (AlodError, OSError, RuntimeError, http.client.HTTPException) as error:
-        title = _SOURCES[name].title
-        looked = " or ".join(map(str, _places(name, root)))
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise AlodError(
-            f"{title} is not in {looked}, and downloading it failed ({reason}): set ALOD_DATA to a "
-            f'folder that holds {title}/raw, or use "{name}_mini", which needs no network'
-        ) from error
 
 
 def _download(name: str, root: Path) -> dict[str, bytes]:

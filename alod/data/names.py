@@ -18,15 +18,11 @@ def spellings(name: str) -> tuple[str, str, str]:
 
 def breaks_line(name: str) -> bool:
     """Tell whether a name holds control characters, line breaks or what is no text."""
-    return not name.isprintable() and bool(
-        {"Cc", "Cs", "Zl", "Zp"} & set(map(unicodedata.category, name))
-    )
+    kinds = {"Cc", "Cs", "Zl", "Zp"}
+    return not name.isprintable() and not kinds.isdisjoint(map(unicodedata.category, name))
 
 
 def is_class_name(name: str) -> bool:
-    """Tell whether a name can be seen, and shown within other text.
-
-    The joiners and marks that scripts and emoji need inside are no fault.
-    """
+    """Tell whether a name can be seen, and shown within other text; joiners inside are no fault."""
     seen = any(unicodedata.category(letter)[0] not in "CZ" for letter in name)
     return seen and not breaks_line(name) and not _TURNS & set(map(unicodedata.bidirectional, name))

@@ -13,15 +13,13 @@ def connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise AlodError(
-            f"dask={address!r}: needs the package distributed; pip install 'alod[cluster]'"
-        ) from None
+        needs = "needs the package distributed; pip install 'alod[cluster]'"
+        raise AlodError(f"dask={address!r}: {needs}") from None
     try:
         return Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
-        raise AlodError(
-            f"dask={address!r}: no scheduler there ({one_line(error)}); start one: dask scheduler"
-        ) from None
+        told = f"no scheduler there ({one_line(error)}); start one: dask scheduler"
+        raise AlodError(f"dask={address!r}: {told}") from None
 
 
 def check_workers(client: Any, out: Path) -> None:
@@ -30,19 +28,16 @@ def check_workers(client: Any, out: Path) -> None:
     try:
         seen = client.run(_sees, out)
     except Exception as error:
-        raise AlodError(
-            f"dask={address!r}: a worker cannot import alod ({one_line(error)}); install it there"
-        ) from None
+        told = f"a worker cannot import alod ({one_line(error)}); install it there"
+        raise AlodError(f"dask={address!r}: {told}") from None
     if sum(client.nthreads().values()) < 2:
         # With one, joblib computes in this process and leaves the cluster idle.
-        raise AlodError(
-            f"dask={address!r}: has {len(seen)} workers; start at least two: dask worker {address}"
-        )
+        mend = f"start at least two: dask worker {address}"
+        raise AlodError(f"dask={address!r}: has {len(seen)} workers; {mend}")
     blind = [worker for worker, sees in seen.items() if not sees]
     if blind:
-        raise AlodError(
-            f"out={str(out)!r}: {blind[0]} does not see it; choose a folder that all machines share"
-        )
+        mend = "choose a folder that all machines share"
+        raise AlodError(f"out={str(out)!r}: {blind[0]} does not see it; {mend}")
 
 
 def _sees(out: Path) -> bool:

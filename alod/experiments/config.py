@@ -18,15 +18,13 @@ SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode
 
 
 def _ascending(budgets: Any) -> list[int]:
-    """Return budgets as a list, whatever sequence they are."""
     try:
         counts = [-1 if isinstance(n, bool) else operator.index(n) for n in budgets]
     except TypeError:
         counts = [-1]
     if counts != sorted(set(counts)) or min(counts, default=1) < 1:
-        raise AlodError(
-            f"budgets={budgets!r}: expected ascending whole numbers, such as [20, 50, 100]"
-        )
+        expected = "expected ascending whole numbers, such as [20, 50, 100]"
+        raise AlodError(f"budgets={budgets!r}: {expected}")
     return counts
 
 
@@ -36,24 +34,17 @@ class ExperimentConfig(Recipe):
 
     The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
     data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
-    so that other processes find it. And these:
-
-    `dataset`: what to learn, a name in :data:`alod.data.known.DATASETS`, or any where
-    :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
+    so that other processes find it. And `dataset`: a name in :data:`alod.data.known.DATASETS`, or
+    any where :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
     :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
     labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
-    bought in all after the first set and after each round, ascending. `keep_embeddings`: write
-    ``embeddings.npz``, of every pool image before learning, after the first set and at the end.
-    `diagnose`: add to the history how well the first set stands for the pool, and what each later
-    round changed; it costs an inference over the pool at the end.
+    bought in all after each of these, ascending. `keep_embeddings`: write ``embeddings.npz``, of
+    every pool image before learning, after the first set and at the end. `diagnose`: add to the
+    history what :mod:`alod.experiments.diagnose` tells; it costs an inference over the pool at the
+    end.
 
-    Examples
-    --------
-    >>> config = ExperimentConfig(
-    ...     dataset="mnist_mini", model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5
-    ... )
-    >>> config.n_labels, config.strategy
-    (30, 'outlier')
+    >>> ExperimentConfig(dataset="mnist_mini", n_initial=20, n_query=10, rounds=1).n_labels
+    30
     """
 
     model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of(models.MODELS))
@@ -90,11 +81,10 @@ class ExperimentConfig(Recipe):
     )
 
     def __post_init__(self) -> None:
-        budgets = _ascending(self.budgets)
-        if budgets:
-            given = {"n_initial": budgets[0], "n_query": 0, "rounds": len(budgets) - 1}
-            for name, value in given.items():
-                object.__setattr__(self, name, value)
+        if budgets := _ascending(self.budgets):
+            object.__setattr__(self, "n_initial", budgets[0])
+            object.__setattr__(self, "n_query", 0)
+            object.__setattr__(self, "rounds", len(budgets) - 1)
         super().__post_init__()
         if not budgets:
             check_count("n_query", self.n_query, 1)
@@ -118,10 +108,8 @@ class ExperimentConfig(Recipe):
     def full_set(self, n_images: int, epochs: int = 15) -> "ExperimentConfig":
         """Return the config that trains the same classifier once on every label.
 
-        `n_images` are in the pool; it takes `epochs` passes over them, at least 1, but never fewer
-        steps than a round of this config.
+        It takes `epochs` passes, 1 up, over a pool of `n_images`, no fewer steps than a round here.
         """
-        steps = max(self.steps, epochs * n_images // self.batch_size)
         return replace(
             self,
             strategy="random",
@@ -133,15 +121,13 @@ class ExperimentConfig(Recipe):
             budgets=[],
             min_epochs=0,
             inlier_passes=0,
-            steps=steps,
+            steps=max(self.steps, epochs * n_images // self.batch_size),
         )
 
     def hash(self) -> str:
         """Return 12 hex digits that name this config: the folder of its run in a sweep."""
-        told = asdict(self)
-        for name, default in later_defaults().items():
-            if told[name] == default:
-                del told[name]
+        later = later_defaults()
+        told = {k: v for k, v in asdict(self).items() if k not in later or v != later[k]}
         return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,9 +1,8 @@
 """What ``diagnose=True`` adds to a run's history; it looks at targets that the learner never sees.
 
 - Every round: ``calibration_error`` of the test set.
-- The first set: how it stands for the pool, :func:`alod.experiments.first_sets.distribution_match`
-of pixels,
-  whatever it was chosen by, and :func:`alod.experiments.first_sets.class_balance`.
+- The first set: how it stands for the pool, of pixels, whatever it was
+  chosen by, and how it covers the classes, see :mod:`alod.experiments.first_sets`.
 - Each later round, over the pool: ``agreement``, the share of images that it left with the same
   predicted class; ``kappa``, the same corrected for chance; ``lost``, the share that were predicted
   right before it and are not now; ``forgotten``, the same of those labeled before it;
@@ -27,10 +26,7 @@ from alod.stopping import agreement
 
 
 class State(NamedTuple):
-    """What a classifier makes of the pool: classes and outlier scores (N,), and what it learned.
-
-    Scores are NaN outside the pool.
-    """
+    """What a classifier makes of all images, (N,), scores NaN outside the pool; what it learned."""
 
     predicted: np.ndarray
     scores: np.ndarray
@@ -50,10 +46,9 @@ def state(learner: ActiveLearner) -> State:
 def diagnose(
     learner: ActiveLearner, data: Dataset, asked: np.ndarray, before: State | None
 ) -> dict[str, float]:
-    """Return what a round adds to the history of a run on `data`.
+    """Return what a round that `asked` for images, int64 (k,), adds to the history of a run.
 
-    `asked`: what the round asked for, int64 (k,); `before`: the `learner`'s state before it, None
-    for the first set.
+    On `data`; `before` is the `learner`'s state before it, None for the first set.
     """
     shares = learner.predict_proba(data.test_images)
     row = {"calibration_error": calibration_error(shares, data.test_targets)}
@@ -64,7 +59,7 @@ def diagnose(
 
 
 def changes(before: State, after: State, targets: np.ndarray) -> dict[str, float]:
-    """Tell what a round changed, from the states `before` and `after` it; `targets` int (N,)."""
+    """Tell what changed between the states `before` and `after` a round; `targets` int (N,)."""
     lost = (before.predicted == targets) & (after.predicted != targets)
     both = np.isfinite(before.scores) & np.isfinite(after.scores)
     changed, kappa = agreement(before.predicted, after.predicted)
@@ -82,9 +77,8 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int 
 
     The expected calibration error (Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern
     neural networks") of `probabilities` (N, C), rows of which sum to 1, and true `targets`, int
-    (N,): images are sorted into `n_bins` bins of equal width by the probability of their likeliest
-    class; the gaps between its mean and the accuracy are averaged over the images. NaN of no
-    images.
+    (N,): the gaps between confidence and accuracy in `n_bins` bins of equal width of the former,
+    averaged over the images; NaN of none.
 
     >>> round(calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1]), 3)
     0.4
@@ -92,9 +86,8 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike, n_bins: int 
     check_count("n_bins", n_bins, 1)
     shares, classes = np.asarray(probabilities, dtype=float), np.asarray(targets)
     if shares.ndim != 2 or classes.shape != shares.shape[:1]:
-        raise AlodError(
-            f"probabilities {shares.shape} and targets {classes.shape}: expected (N, C) and (N,)"
-        )
+        given = f"probabilities {shares.shape} and targets {classes.shape}"
+        raise AlodError(f"{given}: expected (N, C) and (N,)")
     if not len(shares):
         return float("nan")
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == classes

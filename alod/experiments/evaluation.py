@@ -4,32 +4,19 @@ Nothing here trains, draws or imports torch. Bad tables are refused in one line:
 two rows for one run and budget, runs of a setting without a range of budgets in common, seeds or
 settings that one strategy has and another lacks.
 
-Parameters
-----------
-curves : DataFrame
-    One row per run and round: the columns in `setting` (or `by`), `compare`, ``seed, n_labeled,
-    test_accuracy``.
-n_labeled, accuracy : array-like (R,)
-    One curve: labels paid for, strictly increasing from above 0; test accuracy at each, in [0, 1].
-metric : str
-    In :data:`METRICS`: what a run is summed up by, in [0, 1].
-compare : str
-    The column whose values are compared: ``"strategy"``, or what an ablation varies.
-setting : sequence of str
-    The columns that make a setting, by default a data set with a classifier.
-reference : str
-    The value of `compare` that the others are measured against.
-by : sequence of str
-    What distinguishes the curves that are averaged over seeds.
-embeddings : array-like of float (N, D)
-    Of the whole pool; compared by angle, as the detectors do.
-indices : array-like of int (k,)
-    The images in question, k at least 1.
-n_neighbors : int
-    Neighbors looked at, from 1 to N - 1.
+- `curves`, a table: one row per run and round, the columns in `setting` (or `by`), `compare`,
+  ``seed, n_labeled, test_accuracy``.
+- `n_labeled`, `accuracy`, (R,), one curve: labels paid for, strictly increasing from above 0, and
+  test accuracy at each, in [0, 1].
+- `metric`: what a run is summed up by, in [0, 1], one of :data:`METRICS`.
+- `compare`: the column whose values are compared, ``"strategy"``, or what an ablation varies;
+  `reference`: the value of it that the others are measured against.
+- `setting`: the columns that make a setting, by default a data set with a classifier.
+- `by`: the columns that distinguish the curves that are averaged over seeds.
+- `embeddings`, float (N, D), of the whole pool: compared by angle, as the detectors do.
+- `indices`, int (k,): the images in question, k at least 1.
+- `n_neighbors`: neighbors looked at, from 1 to N - 1.
 
-Examples
---------
 >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
 0.8
 >>> curves = recorded("incremental").query("dataset == 'mnist' and model == 'lenet5'")
@@ -85,18 +72,15 @@ def area_under_curve(
     `start` to `upto`, by default from end to end; the area is divided by its width.
     """
     labels, heights = _check_curve(n_labeled, accuracy)
-    first = float(labels[0]) if start is None else float(start)
-    last = float(labels[-1]) if upto is None else float(upto)
+    first, last = labels[0] if start is None else start, labels[-1] if upto is None else upto
     if not labels[0] <= first < last <= labels[-1]:
-        raise AlodError(
-            f"area from {first:g} to {last:g} labels: the curve covers {labels[0]:g} to "
-            f"{labels[-1]:g}; choose start < upto inside that, or run more rounds"
-        )
+        covered = f"the curve covers {labels[0]:g} to {labels[-1]:g}"
+        mend = "choose start < upto inside that, or run more rounds"
+        raise AlodError(f"area from {first:g} to {last:g} labels: {covered}; {mend}")
     positions, ends = (np.log(labels), np.log([first, last])) if log else (labels, [first, last])
     inside = (positions > ends[0]) & (positions < ends[1])
     x = np.concatenate([ends[:1], positions[inside], ends[1:]])
-    y = np.interp(x, positions, heights)
-    return float(np.trapezoid(y, x) / (x[-1] - x[0]))
+    return float(np.trapezoid(np.interp(x, positions, heights), x) / (x[-1] - x[0]))
 
 
 def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -> float:
@@ -120,12 +104,11 @@ def labels_to_target(n_labeled: ArrayLike, accuracy: ArrayLike, target: float) -
 
 
 def summarize(curves: DataFrame, by: Columns = (*SETTING, "strategy")) -> DataFrame:
-    """Average learning curves over seeds.
+    """Average learning curves over seeds, in the order in which they first appear.
 
-    One row for each curve and budget, in the order in which the curves first appear: the
-    columns in `by`, ``n_labeled, n_seeds, accuracy_mean, accuracy_std`` (sample standard
-    deviation), ``accuracy_se`` (standard error of the mean), ``accuracy_min, accuracy_max``.
-    Spreads are NaN where one seed ran.
+    One row for each curve and budget: the columns in `by`, ``n_labeled, n_seeds, accuracy_mean,
+    accuracy_std`` (sample standard deviation), ``accuracy_se`` (standard error of the mean; both
+    NaN where one seed ran), ``accuracy_min, accuracy_max``.
     """
     keys = [*by, "n_labeled"]
     _check_curves(curves, [*keys, "seed"])
@@ -175,12 +158,10 @@ def compare_strategies(
     """Test every pair of strategies within each setting, paired by seed.
 
     Two-sided paired t-test (Student 1908, "The probable error of a mean") on the runs' summaries;
-    p-values are corrected by :func:`holm` over all pairs of a setting, all of which must have run
-    with the same two or more seeds. The 95 % interval is the t-test's own and is not corrected.
-
-    One row per setting and pair: the columns in `setting`, ``first, second, n_seeds,
-    mean_difference`` (first minus second, in units of the metric), ``low, high`` (95 %
-    interval), ``p_value, p_holm``.
+    all of a setting must have run with the same two or more seeds. One row per setting and pair:
+    the columns in `setting`, ``first, second, n_seeds, mean_difference`` (first minus second, in
+    units of the metric), ``low, high`` (95 % interval, not corrected), ``p_value, p_holm``
+    (corrected by :func:`holm` over all pairs of the setting).
     """
     tests = []
     for values, scores in _per_setting(curves, metric, compare, setting, sort=False):
@@ -196,12 +177,10 @@ def rank_strategies(
     """Rank strategies in each setting by their mean over seeds, then average the ranks.
 
     Every strategy must have run in every setting: ranks among different rivals do not compare.
-
-    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their
-    mean rank), ``n_settings`` and the mean of `metric` over settings.
+    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their mean
+    rank), ``n_settings`` and the mean of `metric` over settings.
     """
-    table = areas(curves, metric, compare, setting)
-    means = table.pivot_table(
+    means = areas(curves, metric, compare, setting).pivot_table(
         index=list(setting), columns=compare, values=metric, sort=False, observed=True
     )
     settings = means.index.to_frame().astype(str).agg(" ".join, axis="columns")
@@ -211,10 +190,9 @@ def rank_strategies(
         for name in means.columns[missing]
     ]
     if gaps:
-        raise AlodError(
-            f"no runs of {', '.join(gaps)}: expected every {compare} in every setting; run these "
-            f"or leave out that {compare} or setting"
-        )
+        mend = f"run these or leave out that {compare} or setting"
+        told = f"expected every {compare} in every setting"
+        raise AlodError(f"no runs of {', '.join(gaps)}: {told}; {mend}")
     ranks = means.rank(axis="columns", ascending=False)
     result = DataFrame({"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()})
     return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
@@ -229,11 +207,10 @@ def gains(
 ) -> DataFrame:
     """Measure what each strategy gains over one of them within each setting, paired by seed.
 
-    Each pair is compared on the seeds that both have, two or more, as in `compare_strategies`.
-
-    One row per setting and strategy but the reference, best first within a setting: the columns
-    in `setting`, `compare`, ``n_seeds, mean_difference, low, high, p_value, p_holm`` (corrected
-    over the strategies of the setting).
+    Each pair is compared on the seeds that both have, two or more, as in `compare_strategies`. One
+    row per setting and strategy but the reference, best first within a setting: the columns in
+    `setting`, `compare`, ``n_seeds, mean_difference, low, high, p_value, p_holm`` (corrected over
+    the strategies of the setting).
     """
     results = []
     for values, scores in _per_setting(curves, metric, compare, setting, sort=True):
@@ -255,16 +232,14 @@ def overall_gains(
     A seed is one observation: its differences are averaged over the settings before they are
     tested, so that no setting counts as evidence of its own. A strategy is compared on the seeds
     that it and the reference have in every setting; one that is missing in a setting is left out.
-
     One row per strategy but the reference, best first: the columns of `gains` without those in
     `setting`, and ``n_settings``.
     """
     table = areas(curves, metric, compare, setting)
     n_settings = len(table[list(setting)].drop_duplicates())
     runs = table.groupby([compare, "seed"], observed=True)[metric].agg(["mean", "count"])
-    everywhere = runs[runs["count"] == n_settings].pivot_table(
-        index="seed", columns=compare, values="mean", observed=True
-    )
+    complete = runs[runs["count"] == n_settings]
+    everywhere = complete.pivot_table("mean", "seed", compare, observed=True)
     found = _over_reference(everywhere, reference, f"{n_settings} settings")
     return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
 
@@ -280,39 +255,33 @@ def common_seeds(
     kept = curves[present == everyone]
     settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
     if left < settings:
-        raise AlodError(
-            f"{settings - left} of {settings} settings have no seed that every {compare} has; run "
-            "the missing ones"
-        )
+        lacking = f"{settings - left} of {settings} settings"
+        raise AlodError(f"{lacking} have no seed that every {compare} has; run the missing ones")
     return kept
 
 
 def targets(
-    curves: DataFrame,
-    accuracies: Sequence[float],
-    by: Columns = (*SETTING, "strategy"),
+    curves: DataFrame, accuracies: Sequence[float], by: Columns = (*SETTING, "strategy")
 ) -> DataFrame:
     """Measure how many labels each strategy needs for some `accuracies`, by `labels_to_target`.
 
-    One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds,
-    n_reached`` (seeds that got there), ``labels_median`` (a seed that did not get there counts
-    as more than any that did; NaN where half or more did not), ``labels_low, labels_high`` (the
-    range of those that did).
+    One row for each strategy and accuracy: the columns in `by`, ``accuracy, n_seeds, n_reached``
+    (seeds that got there), ``labels_median`` (who did not get there counts as more than any that
+    did; NaN where half or more did not), ``labels_low, labels_high`` (the range of those that did).
     """
     _check_curves(curves, [*by, "seed", "n_labeled"])
     rows = []
     for key, own in curves.groupby(list(by), sort=False, observed=True):
         runs = [run.sort_values("n_labeled") for _, run in own.groupby("seed")]
         for accuracy in accuracies:
-            needed = np.array(
+            needed = pd.Series(
                 [labels_to_target(r["n_labeled"], r["test_accuracy"], accuracy) for r in runs]
             )
-            there = needed[np.isfinite(needed)]
             # Sorted, what never got there comes last.
-            middle = float(np.median(np.nan_to_num(needed, nan=np.inf)))
-            low, high = (there.min(), there.max()) if len(there) else (np.nan, np.nan)
+            middle = needed.fillna(np.inf).median()
             median = middle if np.isfinite(middle) else np.nan
-            rows.append((*key, accuracy, len(runs), len(there), median, low, high))
+            ends = median, needed.min(), needed.max()  # NaN where nobody got there
+            rows.append((*key, accuracy, len(runs), needed.count(), *ends))
     told = ["accuracy", "n_seeds", "n_reached", "labels_median", "labels_low", "labels_high"]
     return DataFrame(rows, columns=[*by, *told])
 
@@ -327,8 +296,7 @@ def border_share(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    points, classes = np.asarray(embeddings), np.asarray(targets)
-    chosen = np.asarray(indices)
+    points, classes, chosen = map(np.asarray, (embeddings, targets, indices))
     check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
     search = NearestNeighbors(n_neighbors=n_neighbors + 1, metric="cosine").fit(points)
     near = search.kneighbors(points[chosen], return_distance=False)
@@ -338,8 +306,7 @@ def border_share(
 def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10) -> float:
     """Measure how far from their neighbors some images lie: how little they stand for others.
 
-    Their mean distance to their nearest neighbors in the pool, divided by the same mean over all
-    images: 1 is as usual, 2 twice as far.
+    Their mean distance to their nearest neighbors in the pool, divided by that of all images.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -353,16 +320,13 @@ def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10)
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Correct `p_values`, float (M,), for multiple testing by a step-down procedure.
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of M
-    p-values is multiplied by M - i + 1, never falls below a smaller one's and is cut at 1. In the
-    order given.
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of M is
+    multiplied by M - i + 1, never falls below a smaller one's and is cut at 1. In the order given.
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(stepped, 1)
-    return corrected
+    return np.minimum(stepped, 1)[np.argsort(order)]
 
 
 def published_curves() -> DataFrame:
@@ -377,11 +341,10 @@ def published_curves() -> DataFrame:
 
 
 def recorded(stem: str) -> DataFrame:
-    """Load a recorded result: what ``alod sweep`` and ``alod compare`` made of an experiment file.
+    """Load the curves that ``alod sweep`` and ``alod compare`` made of an experiment file.
 
-    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`. Read from
-    the checkout that this package lies in, or else from the book's repository. Curves, see
-    :func:`alod.experiments.record.tidy`.
+    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`, from the
+    checkout of this package or the book's repository; see :func:`alod.experiments.record.tidy`.
     """
     file = f"book/results/{stem}.csv"
     checkout = Path(__file__).parents[2] / file
@@ -398,9 +361,7 @@ def _per_setting(
     """Yield each setting's values, and its runs' summaries: seeds × strategies, by name or not."""
     table = areas(curves, metric, compare, setting)
     for _, own in table.groupby(list(setting), sort=False, observed=True):
-        scores = own.pivot_table(
-            index="seed", columns=compare, values=metric, sort=sort, observed=True
-        )
+        scores = own.pivot_table(metric, "seed", compare, sort=sort, observed=True)
         yield own[list(setting)].iloc[0].to_dict(), scores
 
 
@@ -428,15 +389,9 @@ def _paired_test(scores: DataFrame, first: Any, second: Any) -> dict[str, Any]:
         test = stats.ttest_rel(scores[first], scores[second])
         low, high = test.confidence_interval(0.95)
         p_value = float(test.pvalue)
-    return {
-        "first": first,
-        "second": second,
-        "n_seeds": len(differences),
-        "mean_difference": float(differences.mean()),
-        "low": float(low),
-        "high": float(high),
-        "p_value": p_value,
-    }
+    told = {"first": first, "second": second, "n_seeds": len(differences)}
+    told["mean_difference"] = float(differences.mean())
+    return told | {"low": float(low), "high": float(high), "p_value": p_value}
 
 
 def _check_curve(
@@ -448,56 +403,41 @@ def _check_curve(
             f"learning curve of shapes {labels.shape} and {heights.shape}: expected as many "
             f"accuracies as budgets, at least {points} of each, in one dimension"
         )
-    if not (labels[0] > 0 and bool(np.all(np.diff(labels) > 0)) and np.isfinite(labels[-1])):
-        raise AlodError(
-            f"n_labeled={labels.tolist()!r}: expected positive budgets that increase; sort the rows"
-            " by n_labeled and keep one run's"
-        )
-    if not bool(np.all((heights >= 0) & (heights <= 1))):
-        raise AlodError(
-            f"accuracy={heights.tolist()!r}: expected accuracies from 0 to 1; divide percentages"
-            " by 100"
-        )
+    if not (labels[0] > 0 and (np.diff(labels) > 0).all() and np.isfinite(labels[-1])):
+        mend = "sort the rows by n_labeled and keep one run's"
+        told = f"n_labeled={labels.tolist()!r}: expected positive budgets that increase"
+        raise AlodError(f"{told}; {mend}")
+    if not ((heights >= 0) & (heights <= 1)).all():
+        told = "expected accuracies from 0 to 1; divide percentages by 100"
+        raise AlodError(f"accuracy={heights.tolist()!r}: {told}")
     return labels, heights
 
 
 def _check_curves(curves: DataFrame, keys: list[str]) -> None:
     """Refuse curves without these columns, or with two rows for the same keys."""
     _check_columns(curves, [*keys, "test_accuracy"])
-    doubled = curves.duplicated(keys)
-    if doubled.any():
-        row = curves.loc[doubled, keys].iloc[0]
-        where = ", ".join(f"{name} {value}" for name, value in row.items())
-        raise AlodError(
-            f"two rows for {where}: expected one; select one value of whatever else varies, or "
-            "compare by it"
-        )
+    doubled = curves.loc[curves.duplicated(keys), keys]
+    if len(doubled):
+        where = ", ".join(f"{name} {value}" for name, value in doubled.iloc[0].items())
+        mend = "select one value of whatever else varies, or compare by it"
+        raise AlodError(f"two rows for {where}: expected one; {mend}")
 
 
 def _check_columns(table: DataFrame, columns: Columns) -> None:
-    missing = [column for column in columns if column not in table.columns]
+    missing = ", ".join(column for column in columns if column not in table)
     if missing:
-        raise AlodError(
-            f"table without {', '.join(missing)}: expected the columns {', '.join(columns)}; it has"
-            f" {', '.join(map(str, table.columns))}"
-        )
+        told = f"the columns {', '.join(columns)}; it has {', '.join(map(str, table.columns))}"
+        raise AlodError(f"table without {missing}: expected {told}")
     if table.empty:
         raise AlodError("table without rows: expected one row per run and round")
 
 
 def _check_paired(scores: DataFrame, setting: str) -> None:
-    gaps = [
-        f"{name} lacks {', '.join(map(str, scores.index[scores[name].isna()]))}"
-        for name in scores
-        if scores[name].isna().any()
-    ]
+    lacking = {name: scores.index[scores[name].isna()] for name in scores}
+    gaps = [f"{n} lacks {', '.join(map(str, seeds))}" for n, seeds in lacking.items() if len(seeds)]
     if gaps:
-        raise AlodError(
-            f"seeds of {setting} are not paired: {'; '.join(gaps)}; run the missing seeds or leave "
-            "them out everywhere"
-        )
+        mend = "run the missing seeds or leave them out everywhere"
+        raise AlodError(f"seeds of {setting} are not paired: {'; '.join(gaps)}; {mend}")
     if len(scores) < 2 or scores.shape[1] < 2:
-        raise AlodError(
-            f"{setting} has {scores.shape[1]} to compare and {len(scores)} seeds: expected at least"
-            " two of each; run more"
-        )
+        there = f"{scores.shape[1]} to compare and {len(scores)} seeds"
+        raise AlodError(f"{setting} has {there}: expected at least two of each; run more")

@@ -15,8 +15,6 @@ rounds and five seeds::
     rounds: 9
     seeds: 10
 
-Examples
---------
 >>> from pathlib import Path
 >>> _ = Path("two.yaml").write_text("{model: lenet5, strategy: [random, outlier], seeds: 3}")
 >>> len(load_configs("two.yaml"))
@@ -37,6 +35,7 @@ from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments.config import FIELDS, ExperimentConfig
 
 KNOWN = [*(field for field in FIELDS if field != "seed"), "seeds"]
+Choice = tuple[tuple[str, Any], ...]  # fields that are set together, and their values
 
 
 def load_configs(path: str | Path) -> list[ExperimentConfig]:
@@ -55,9 +54,8 @@ def load_configs(path: str | Path) -> list[ExperimentConfig]:
     except OSError as error:
         raise AlodError(f"{path}: {error.strerror}; give an experiment file") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise AlodError(
-            f"{path}: not YAML ({one_line(error)}); mend it there, with spaces for tabs"
-        ) from None
+        mend = "mend it there, with spaces for tabs"
+        raise AlodError(f"{path}: not YAML ({one_line(error)}); {mend}") from None
     return sorted(configs.values(), key=lambda config: config.seed)
 
 
@@ -97,7 +95,6 @@ _WORDS = {f.name for f in fields(ExperimentConfig) if isinstance(f.default, str)
 
 
 def _check_scalar(name: str, node: yaml.ScalarNode) -> None:
-    """Refuse a value that YAML reads otherwise than it looks."""
     reads = next((why for trap, why in _TRAPS.items() if re.fullmatch(trap, node.value)), "")
     if name in _WORDS and node.tag.endswith(":bool"):
         reads = "true or false; write it in quotes if it is a name"
@@ -124,12 +121,7 @@ def _expand(spec: object) -> list[ExperimentConfig]:
     return configs
 
 
-Choice = tuple[tuple[str, Any], ...]
-"""Fields that are set together, and their values."""
-
-
 def _choices(name: str, value: object) -> list[Choice]:
-    """Return what a field may be."""
     check_name("field", name, KNOWN)
     # One list of budgets is a value; several are a list of lists.
     one = name == "budgets" and isinstance(value, list) and all(isinstance(n, int) for n in value)
@@ -137,18 +129,15 @@ def _choices(name: str, value: object) -> list[Choice]:
         return [((name, value),)]
     if not value:
         raise AlodError(f"{name}: []: expected at least one value")
-    choices: list[Choice] = []
-    for entry in value:
-        # The values of strategy_params are mappings themselves.
-        if not isinstance(entry, dict) or name == "strategy_params":
-            choices.append(((name, entry),))
-            continue
+    # The values of strategy_params are mappings themselves.
+    alone = [not isinstance(entry, dict) or name == "strategy_params" for entry in value]
+    entries = [{name: e} if one else e for e, one in zip(value, alone, strict=True)]
+    for entry in entries:
         for key in entry:
             check_name("field", key, KNOWN)
         if name not in entry:
             raise AlodError(f"{name}: {entry!r}: expected {name!r} among its fields")
-        choices.append(tuple(entry.items()))
-    return choices
+    return [tuple(entry.items()) for entry in entries]
 
 
 def _merged(choices: Iterable[Choice]) -> dict[str, Any]:
@@ -160,16 +149,13 @@ def _merged(choices: Iterable[Choice]) -> dict[str, Any]:
             alone |= choice
             continue
         for name, value in choice:
-            if together.setdefault(name, value) != value:
-                raise AlodError(
-                    f"{name} is set to {together[name]!r} and to {value!r}; set it in one entry"
-                )
+            known = together.setdefault(name, value)
+            if known != value:
+                raise AlodError(f"{name} is set to {known!r} and to {value!r}; set it in one entry")
     return alone | together
 
 
 def _seeds(seeds: object) -> Iterable[int]:
     if seeds == []:
         raise AlodError("seeds: []: expected at least one seed")
-    if isinstance(seeds, list):
-        return seeds
-    return range(check_count("seeds", seeds, 1))
+    return seeds if isinstance(seeds, list) else range(check_count("seeds", seeds, 1))

@@ -1,16 +1,8 @@
 """Finished runs, gathered: one tidy table, recorded with where its numbers come from.
 
-Parameters
-----------
-folders : iterable of str or Path
-    Run folders, or folders that hold some at any depth.
-runs : list of Run
-    Finished runs, as :func:`find_runs` returns them.
-table : DataFrame
-    As :func:`tidy` returns it.
+`folders` are run folders, or hold some at any depth; `runs` are finished ones, as
+:func:`find_runs` returns them; a `table` is as :func:`tidy` returns it.
 
-Examples
---------
 >>> from alod.experiments.run import ExperimentConfig, run_experiment
 >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
 >>> _ = run_experiment(ExperimentConfig(**few), "runs/a", on_round=lambda row: None)
@@ -46,22 +38,18 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Run], list[Path]]:
     In the order of `folders`, then of their paths. Two runs of the same config are refused: they
     would count as two seeds.
     """
-    finished: dict[str, Run] = {}
-    unfinished: list[Path] = []
-    places: dict[Path, None] = {}
+    places: dict[Path, bool] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise AlodError(f"{folder}: no such folder; give one that holds runs")
-        places |= dict.fromkeys(p.parent.resolve() for p in sorted(folder.rglob("config.json")))
-    for place in places:
-        if not is_finished(place):
-            unfinished.append(place)
-            continue
-        run = load_run(place)
-        same = finished.setdefault(run.config.hash(), run)
+        found = (path.parent.resolve() for path in sorted(folder.rglob("config.json")))
+        places |= {place: is_finished(place) for place in found}
+    runs: dict[str, Run] = {}
+    for run in (load_run(place) for place, finished in places.items() if finished):
+        same = runs.setdefault(run.config.hash(), run)
         if same is not run:
-            raise AlodError(f"{place}: same config as {same.folder}; compare one of them")
-    return list(finished.values()), unfinished
+            raise AlodError(f"{run.folder}: same config as {same.folder}; compare one of them")
+    return list(runs.values()), [place for place, finished in places.items() if not finished]
 
 
 def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
@@ -80,18 +68,18 @@ def _stack(runs: list[Run], also: Collection[str] = ()) -> pd.DataFrame:
         raise AlodError("no finished run: expected at least one; run or resume the sweep first")
     others = (name for name in FIELDS if name not in (*SETTINGS, "seed"))
     varied = [name for name in others if name in also or _varies(name, runs)]
-    curves = [
-        run.curve.assign(**{name: _in_a_cell(getattr(run.config, name)) for name in varied})
-        for run in runs
-    ]
-    keys = [*SETTINGS, *varied, "seed", "round"]
-    table = pd.concat(curves, ignore_index=True)
+    cells = [{name: _in_a_cell(getattr(run.config, name)) for name in varied} for run in runs]
+    curves = [run.curve.assign(**told) for run, told in zip(runs, cells, strict=True)]
+    return _sorted(pd.concat(curves), [*SETTINGS, *varied, "seed", "round"])
+
+
+def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sort the rows by the keys, and put these before the other columns."""
     rest = [column for column in table if column not in keys]
     return table[[*keys, *rest]].sort_values(keys, ignore_index=True)
 
 
 def _varies(name: str, runs: list[Run]) -> bool:
-    """Tell whether a field differs among the runs of one data set and model."""
     configs = [run.config for run in runs]
     kinds = _distinct([c.dataset, c.model] for c in configs)
     told = _distinct([c.dataset, c.model, getattr(c, name)] for c in configs)
@@ -103,7 +91,6 @@ def _setting_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _in_a_cell(value: Any) -> Any:
-    """Return a field's value as a table holds it."""
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
@@ -132,10 +119,9 @@ def record(runs: list[Run], path: str | Path, add: bool = False) -> pd.DataFrame
     """Write runs as one recorded result, and return its table.
 
     At `path` a tidy CSV, its folder made if it is not there; beside it, with the same stem, a JSON
-    file that tells the configs (each field's value, or a list where it varies), versions, git
-    commits, machines, devices, threads, wall seconds in all, and how many runs and seeds. `add`
-    keeps the runs that `path` holds already, such as another machine's; one that is in both is
-    refused, and so is a file that cannot be written.
+    file that tells the configs (each field's value, or a list where it varies), provenance, wall
+    seconds in all, and how many runs and seeds. `add` keeps the runs that `path` holds already,
+    such as another machine's; one that is in both is refused.
     """
     path = Path(path)
     if path.suffix != ".csv" or path.is_dir():
@@ -186,36 +172,28 @@ def _newly_differing(there: pd.DataFrame, known: dict[str, Any], runs: list[Run]
     kinds = {(run.config.dataset, run.config.model) for run in runs}
     if there.empty or not kinds & set(zip(there["dataset"], there["model"], strict=True)):
         return []
-    found = []
-    for name in FIELDS:
-        old = _distinct(known["config"][name])
-        new = _distinct(getattr(run.config, name) for run in runs)
-        if len(old) == len(new) == 1 and old != new:
-            found.append(name)
-    return found
+    old = {name: _distinct(known["config"][name]) for name in FIELDS}
+    new = {name: _distinct(getattr(run.config, name) for run in runs) for name in FIELDS}
+    return [n for n in FIELDS if len(old[n]) == len(new[n]) == 1 and old[n] != new[n]]
 
 
 def _added(
     path: Path, there: pd.DataFrame, known: dict[str, Any], table: pd.DataFrame
 ) -> pd.DataFrame:
-    """Put the table of new runs to the recorded one."""
     for name in [name for name in FIELDS if name in table and name not in there]:
         values = _distinct(known["config"][name])
         if len(values) != 1:
-            raise AlodError(
-                f"{path}: does not tell which of its runs have which {name} of {values}, but these "
-                "differ in it; write another file"
-            )
+            told = f"does not tell which of its runs have which {name} of {values}"
+            raise AlodError(f"{path}: {told}, but these differ in it; write another file")
         there[name] = _in_a_cell(values[0])
     # What is measured may have become more since; the older runs have none of it.
     both = pd.concat([there, table], ignore_index=True)
     keys = [*_setting_columns(table), "seed", "round"]
-    both = both[[*keys, *(column for column in both if column not in keys)]]
     doubled = both[both.duplicated(keys)]
     if len(doubled):
         told = " ".join(map(str, doubled[keys[:-1]].to_numpy()[0]))
         raise AlodError(f"{path}: holds a run of {told} already; leave it out")
-    return both.sort_values(keys, ignore_index=True)
+    return _sorted(both, keys)
 
 
 def _one_or_all(values: Iterable[Any]) -> Any:

@@ -3,19 +3,9 @@
 A run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each round,
 ``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any moment loses
 at most the round in progress, and the files end up the same but for the times. Two processes on one
-folder take turns.
+folder take turns. `config` is what to do, `folder` or `out` the run's own folder, `data` the
+images, by default those of ``config.dataset``.
 
-Parameters
-----------
-config : ExperimentConfig
-    What to do.
-folder, out : str or Path
-    The run's own folder.
-data : Dataset, optional
-    The images; loaded by ``config.dataset`` if not given.
-
-Examples
---------
 >>> config = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5)
 >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)
 >>> run.history["n_labeled"].tolist(), len(run.asked(1))
@@ -58,20 +48,13 @@ PARTS = ("fit", "infer", "query")
 class Run:
     """What a finished run left in its folder.
 
-    Parameters
-    ----------
-    config, folder
-        What was asked for, and where everything lies.
-    history : DataFrame
-        One row per round, round 0 being the initial set: ``round, n_labeled, n_unique, n_foreign,
-        n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds, query_seconds``;
-        with ``inlier_passes`` also ``n_inliers``, found for the last pass, and ``inlier_error``,
-        the share of them whose class was predicted wrong then, which the learner does not see; with
-        ``diagnose`` also what :mod:`alod.experiments.diagnose` tells.
-    queries : DataFrame
-        One row per label: ``round, index, score`` (NaN for the initial set).
-    provenance : dict
-        Versions, git commit, device and wall seconds.
+    `history`: one row per round, round 0 being the initial set: ``round, n_labeled, n_unique,
+    n_foreign, n_classes_seen, test_accuracy`` (in [0, 1]), ``fit_seconds, infer_seconds,
+    query_seconds``; with ``inlier_passes`` also ``n_inliers``, found for the last pass, and
+    ``inlier_error``, the share of them whose class was predicted wrong then, which the learner does
+    not see; with ``diagnose`` also what :mod:`alod.experiments.diagnose` tells. `queries`: one row
+    per label, ``round, index, score`` (NaN for the initial set). `provenance`: versions, git
+    commit, device and wall seconds. `config`, `folder`: what was asked for, and where all lies.
     """
 
     config: ExperimentConfig
@@ -93,11 +76,10 @@ class Run:
 
     @property
     def embeddings(self) -> dict[str, np.ndarray]:
-        """What ``keep_embeddings`` kept.
+        """What ``keep_embeddings`` kept of all pool images.
 
-        Of all pool images by the untrained classifier, after the initial set, and at the end:
-        ``before``, ``first``, ``last``, float32 (N, D); ``first_predictions`` and ``predictions``,
-        int64 (N,); ``test_predictions``, int64 (M,), of the test images at the end.
+        Before learning, after the initial set, and at the end: ``before, first, last``, float32 (N,
+        D), ``first_predictions, predictions``, int64 (N,); ``test_predictions``, int64 (M,).
         """
         path = self.folder / "embeddings.npz"
         if not path.exists():
@@ -162,14 +144,11 @@ def load_run(folder: str | Path) -> Run:
             provenance=json.loads((folder / "provenance.json").read_text()),
         )
     except (AlodError, TypeError) as error:
-        raise AlodError(
-            f"{folder}: of another version of alod ({one_line(error)}); read it with the one that "
-            "provenance.json tells"
-        ) from None
+        why, mend = one_line(error), "read it with the one that provenance.json tells"
+        raise AlodError(f"{folder}: of another version of alod ({why}); {mend}") from None
     except (OSError, ValueError) as error:
-        raise AlodError(
-            f"{folder}: unreadable ({one_line(error)}); delete it and run it again"
-        ) from None
+        mend = "delete it and run it again"
+        raise AlodError(f"{folder}: unreadable ({one_line(error)}); {mend}") from None
 
 
 def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
@@ -186,20 +165,16 @@ def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset
 
 
 def _check_size(config: ExperimentConfig, data: Dataset) -> Dataset:
-    """Refuse a pool of fewer images than labels are to be bought."""
     if config.n_labels <= len(data.images):
         return data
     told = f"n_initial={config.n_initial} + rounds={config.rounds} × n_query={config.n_query}"
     told = f"budgets={config.budgets}" if config.budgets else told
     kind = "" if config.pool == "clean" else f" with pool={config.pool!r}"
-    raise AlodError(
-        f"{told} = {config.n_labels} labels: {data.name}{kind} has {len(data.images)} images; ask "
-        "for fewer"
-    )
+    there = f"{data.name}{kind} has {len(data.images)} images"
+    raise AlodError(f"{told} = {config.n_labels} labels: {there}; ask for fewer")
 
 
 def _check_folder(folder: Path, config: ExperimentConfig) -> None:
-    """Refuse a folder that cannot be made or belongs to another config."""
     file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
     if file is not None:
         raise AlodError(f"out={str(folder)!r}: {file} is a file; choose another folder")
@@ -217,9 +192,8 @@ def _check_folder(folder: Path, config: ExperimentConfig) -> None:
     other = [k for k in wanted | there if k != "device" and there.get(k) != wanted.get(k)]
     if other:
         told = [f"{k}={there.get(k)!r} there, {wanted.get(k)!r} asked" for k in sorted(other)]
-        raise AlodError(
-            f"out={str(folder)!r}: holds another config ({', '.join(told)}); choose another folder"
-        )
+        holds = f"holds another config ({', '.join(told)})"
+        raise AlodError(f"out={str(folder)!r}: {holds}; choose another folder")
 
 
 def _checksum(data: Dataset) -> str:
@@ -230,10 +204,9 @@ def _checksum(data: Dataset) -> str:
 def _check_same_data(folder: Path, kept: str | None, given: str) -> None:
     """Refuse to go on with other images, which would inherit the answers of the old ones."""
     if kept not in (None, given):  # older runs do not tell
-        raise AlodError(
-            f"out={str(folder)!r}: holds a run on other data ({kept}, now {given}); give the same "
-            "images and targets, or choose another folder"
-        )
+        holds = f"holds a run on other data ({kept}, now {given})"
+        mend = "give the same images and targets, or choose another folder"
+        raise AlodError(f"out={str(folder)!r}: {holds}; {mend}")
 
 
 @dataclass
@@ -249,15 +222,13 @@ class _Progress:
 
     @classmethod
     def load(cls, path: Path) -> "_Progress":
-        """Read a checkpoint, or begin anew where there is none."""
         if not path.exists():
             return cls()
         try:
             return cls(**torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:
-            raise AlodError(
-                f"{path}: unreadable ({type(error).__name__}); delete it to begin the run anew"
-            ) from error
+            why, mend = type(error).__name__, "delete it to begin the run anew"
+            raise AlodError(f"{path}: unreadable ({why}); {mend}") from error
 
     def write(self, folder: Path) -> None:
         """Write the checkpoint first: it alone decides where a cut-off run goes on."""
@@ -267,24 +238,21 @@ class _Progress:
         self.write_tables(folder)
 
     def write_tables(self, folder: Path) -> None:
-        """Write ``history.csv`` and ``queries.csv``."""
         for name, rows in {"history": self.history, "queries": self.queries}.items():
             write_atomically(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
 def _go_on(
-    config: ExperimentConfig,
-    folder: Path,
-    data: Dataset,
-    checksum: str,
-    on_round: OnRound | None,
+    config: ExperimentConfig, folder: Path, data: Dataset, checksum: str, on_round: OnRound | None
 ) -> None:
-    """Do the rounds that the folder lacks, then finish it."""
     progress = _Progress.load(folder / "checkpoint.pt")
     _check_same_data(folder, progress.data, checksum)
     progress.data = checksum
     _write_json(folder / "config.json", written(config))
-    learner = _new_learner(config, data)
+    settings = config.of_learner()
+    if config.augment == "auto":
+        settings["augment"] = data.augment
+    learner = ActiveLearner(data.images, len(data.classes), **settings)
     if progress.learner is not None:
         learner.load_state_dict(progress.learner)
     elif config.keep_embeddings:
@@ -312,13 +280,6 @@ def _go_on(
     _finish(config, folder, learner, data, progress)
 
 
-def _new_learner(config: ExperimentConfig, data: Dataset) -> ActiveLearner:
-    settings = config.of_learner()
-    if config.augment == "auto":
-        settings["augment"] = data.augment
-    return ActiveLearner(data.images, len(data.classes), **settings)
-
-
 def _round(
     config: ExperimentConfig, learner: ActiveLearner, data: Dataset, progress: _Progress
 ) -> dict[str, float]:
@@ -326,10 +287,8 @@ def _round(
     number = len(progress.history)
     before = state(learner) if config.diagnose and number else None
     asked = learner.step(config.bought[number], oracle=lambda rows: data.targets[rows].numpy())
-    progress.queries += [
-        {"round": number, "index": int(index), "score": float(score)}
-        for index, score in zip(*asked, strict=True)
-    ]
+    for index, score in zip(*asked, strict=True):
+        progress.queries.append({"round": number, "index": int(index), "score": float(score)})
     # The learner's last pool inference is the one that this round's query looked at.
     seconds = {f"{part}_seconds": round(learner.seconds[part], 4) for part in PARTS}
     right = learner.predict(data.test_images) == data.test_targets.numpy()
@@ -357,19 +316,14 @@ def _share(true: np.ndarray) -> float:
 
 
 def _finish(
-    config: ExperimentConfig,
-    folder: Path,
-    learner: ActiveLearner,
-    data: Dataset,
-    progress: _Progress,
+    config: ExperimentConfig, folder: Path, learner: ActiveLearner, data: Dataset, done: _Progress
 ) -> None:
     """Write what a finished run has, the checkpoint's end last."""
-    progress.write_tables(folder)
+    done.write_tables(folder)
     if config.keep_embeddings:
         embeddings, logits = learner.outputs()
-        arrays = {name: value.numpy() for name, value in progress.kept.items()}
-        arrays["last"] = embeddings.numpy()
-        arrays["predictions"] = logits.argmax(1).numpy()
+        kept = done.kept | {"last": embeddings, "predictions": logits.argmax(1)}
+        arrays = {name: value.numpy() for name, value in kept.items()}
         arrays["test_predictions"] = learner.predict(data.test_images)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -377,8 +331,8 @@ def _finish(
     source = provenance() | {
         "device": str(learner.device),
         "threads": torch.get_num_threads(),
-        "wall_seconds": round(progress.wall_seconds, 2),
-        "data": progress.data,
+        "wall_seconds": round(done.wall_seconds, 2),
+        "data": done.data,
         "config": written(config),
     }
     _write_json(folder / "provenance.json", source)

@@ -45,10 +45,8 @@ def _long_tail(data: Dataset, rng: Generator) -> Dataset:
     n_classes = len(data.classes)
     shares = IMBALANCE ** (-rng.permutation(n_classes) / (n_classes - 1))
     counts = np.bincount(data.targets, minlength=n_classes).min() * shares
-    rows = [
-        rng.permutation(np.flatnonzero(data.targets == c))[: max(1, round(counts[c]))]
-        for c in range(n_classes)
-    ]
+    members = [rng.permutation(np.flatnonzero(data.targets == c)) for c in range(n_classes)]
+    rows = [own[: max(1, round(n))] for own, n in zip(members, counts, strict=True)]
     chosen = rng.permutation(np.concatenate(rows))
     return replace(data, images=data.images[chosen], targets=data.targets[chosen])
 
@@ -70,9 +68,7 @@ def _foreign_hard(data: Dataset, rng: Generator, percent: int) -> Dataset:
 POOLS: dict[str, Callable[[Dataset, Generator], Dataset]] = {
     "duplicates": _duplicates,
     "long_tail": _long_tail,
-    "foreign_5": partial(_foreign, percent=5),
-    "foreign_20": partial(_foreign, percent=20),
-    "foreign_40": partial(_foreign, percent=40),
+    **{f"foreign_{percent}": partial(_foreign, percent=percent) for percent in (5, 20, 40)},
     "foreign_hard_20": partial(_foreign_hard, percent=20),
 }
 NAMES = ("clean", *POOLS)
@@ -83,27 +79,24 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
 
     By `name`: ``clean``; ``duplicates``, a third of the images, each three times with noise;
     ``long_tail``, the rarest class has a fiftieth of the images of the commonest; ``foreign_5``,
-    ``foreign_20``, ``foreign_40``, so many percent of the pool come from the other data set, digits
-    among clothes; ``foreign_hard_20``, are broken images of the same kind, half of them with their
-    quadrants in other places, half two images of different classes laid over each other (fewer
-    where nearly all are of one class). Foreign images have the target -1, which is what the oracle
-    answers; none are known of data that :func:`alod.data.known.load_dataset` does not load.
+    ``foreign_20``, ``foreign_40``, so many percent come from the other data set, digits among
+    clothes, known of what :func:`alod.data.known.load_dataset` loads; ``foreign_hard_20``, are
+    broken images, half of them with their quadrants in other places, half two of different classes
+    laid over each other (fewer where nearly all are of one class). Their target is -1, which is
+    what the oracle answers.
     """
     check_name("pool", name, NAMES)
     if name == "clean":
         return data
     if name.startswith("foreign") and "hard" not in name and data.name not in STRANGERS:
-        raise AlodError(
-            f"pool={name!r}: no images foreign to {data.name!r} are known; expected one of "
-            f"{', '.join(STRANGERS)}, or add your own with target -1"
-        )
+        expected = f"expected one of {', '.join(STRANGERS)}, or add your own with target -1"
+        raise AlodError(f"pool={name!r}: no images foreign to {data.name!r} are known; {expected}")
     return POOLS[name](data, np.random.default_rng([seed, NAMES.index(name)]))
 
 
 def _mixed(data: Dataset, strangers: Tensor, percent: int, rng: Generator) -> Dataset:
     """Replace a share of the pool by strangers, and shuffle."""
-    n = len(data.images)
-    n_foreign = round(n * percent / 100)
+    n, n_foreign = len(data.images), round(len(data.images) * percent / 100)
     kept = rng.permutation(n)[n_foreign:]
     added = strangers[rng.permutation(len(strangers))[:n_foreign]]
     order = rng.permutation(n)

@@ -1,7 +1,5 @@
 """Many runs, computed side by side, here or on a cluster; a sweep that was cut off goes on.
 
-Examples
---------
 >>> few = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 1, "steps": 5}
 >>> report = run_sweep([ExperimentConfig(seed=seed, **few) for seed in (0, 1)], "runs", jobs=1)
 >>> len(report.finished), report.failed, report.table["n_labeled"].tolist()
@@ -9,7 +7,7 @@ Examples
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,19 +59,12 @@ def run_sweep(
     times, on one machine apart from other such runs: any of them may have been the cause. What
     cannot be run is refused before anything is computed or written.
 
-    Parameters
-    ----------
-    configs : iterable of ExperimentConfig
-        What to run, at least one; what occurs twice runs once.
-    out : str or Path
-        Folder of all run folders, made if it is not there. On a cluster, all machines share it.
-    jobs : int, optional
-        Processes, 1 up; by default one for each core, at most one for each config. Each computes
-        with cores // `jobs` threads, or as many as ``OMP_NUM_THREADS`` says. The number of threads
-        can change the last digits of floating-point sums: a run's provenance tells it.
-    dask : str, optional
-        Address of a Dask scheduler, ``tcp://host:8786``, whose workers compute in place of
-        processes of this machine. Start them with one thread each.
+    `configs`: at least one; what occurs twice runs once. `out` is made if it is not there; on a
+    cluster, all machines share it. `jobs`: processes, 1 up; by default one for each core, at most
+    one for each config. Each computes with cores // `jobs` threads, or as many as
+    ``OMP_NUM_THREADS`` says, which can change the last digits of floating-point sums: a run's
+    provenance tells it. `dask`: the address of a Dask scheduler, ``tcp://host:8786``, whose
+    workers, started with one thread each, compute in place of processes of this machine.
     """
     out = Path(out).absolute()
     runs = {out / config.hash(): config for config in configs}
@@ -89,12 +80,11 @@ def run_sweep(
         if dask is None:
             resolve_device(config.device)
     client = None if dask is None else connect(dask)
+    backend = {"backend": "loky", "n_jobs": jobs}
     with nullcontext() if client is None else client:
         with refusing(out, "choose another folder"):
             out.mkdir(parents=True, exist_ok=True)
-        if client is None:
-            backend = {"backend": "loky", "n_jobs": jobs}
-        else:
+        if client is not None:
             check_workers(client, out)
             backend = {"backend": "dask", "n_jobs": -1, "client": client}
         with joblib.parallel_config(**backend):
@@ -113,15 +103,20 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
     failed: dict[Path, str] = {}
     deaths_idle = 0
     done = len(runs) - len(left)
+    path = [str(Path(place).absolute()) for place in sys.path]
     # The mean over all runs so far: they differ too much for the last few to tell the time left.
     with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", smoothing=0) as bar:
         while left:
             tries = {folder: _n_tries(folder) for folder in left}
             fresh = [folder for folder in left if not tries[folder]]
             # Who was running when a process died waits till the end, then runs with none beside.
-            batch = {folder: left[folder] for folder in fresh or left}
+            tasks = [joblib.delayed(_attempt)(left[f], f, path) for f in fresh or left]
+            n_tasks = at_once if fresh else "1"
+            parallel = joblib.Parallel(
+                batch_size=1, pre_dispatch=n_tasks, return_as="generator_unordered"
+            )
             try:
-                for folder, problem in _parallel(batch, at_once if fresh else "1"):
+                for folder, problem in parallel(tasks):
                     del left[folder]
                     if problem is not None:
                         failed[folder] = problem
@@ -133,15 +128,6 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
                 if deaths_idle == TRIES:
                     raise
     return failed
-
-
-def _parallel(
-    runs: Mapping[Path, ExperimentConfig], at_once: str
-) -> Iterator[tuple[Path, str | None]]:
-    """Yield each run's folder and what went wrong, as they end."""
-    parallel = joblib.Parallel(batch_size=1, pre_dispatch=at_once, return_as="generator_unordered")
-    path = [str(Path(place).absolute()) for place in sys.path]
-    return parallel(joblib.delayed(_attempt)(c, folder, path) for folder, c in runs.items())
 
 
 def _attempt(config: ExperimentConfig, folder: Path, path: list[str]) -> tuple[Path, str | None]:

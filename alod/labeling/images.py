@@ -34,9 +34,9 @@ from alod.data.files import (
     Stamp,
     left_out,
     list_images,
-    no_image,
     open_upright,
     read_square,
+    refuse_unread,
 )
 from alod.data.names import nfc
 from alod.errors import AlodError
@@ -66,18 +66,12 @@ class Pool:
 def read_folder(folder: Path, cache: Path, side: int) -> Pool:
     """Read the image files below a `folder`, of those known only what has changed.
 
-    PNG, JPEG and what else Pillow reads, nested as deep as one likes, of any size, grey or color;
-    links are followed, hidden files and folders passed over. Scaled, cropped and resized to `side`
-    pixels as :func:`alod.data.folder.from_folder` does, sorted by name; where levels beyond those
-    known come in, all images of more than 8 bits are read again. Files that cannot be read are in
-    ``broken``, never fatal; a folder without a readable one is refused.
+    Taken, scaled, cropped and resized to `side` pixels as :func:`alod.data.folder.from_folder`
+    does, nested as deep as one likes, sorted by name; where levels beyond those known come in, all
+    images of more than 8 bits are read again. Files that cannot be read are in ``broken``, never
+    fatal; a folder without a readable one is refused.
     """
-    if not folder.is_dir():
-        raise AlodError(f"image folder {folder} is not there: expected a folder with image files")
-    with refusing(folder, "let its files be listed"):
-        listing, problems, others = list_images(folder)
-    if not listing:
-        raise AlodError(no_image(folder, others))
+    listing, problems, others = list_images(folder)
     if others and not cache.exists():
         warnings.warn(f"{folder}: {left_out({}, 0, others)}", stacklevel=2)
 
@@ -89,11 +83,7 @@ def read_folder(folder: Path, cache: Path, side: int) -> Pool:
 
     pool = _refresh(listing, read, cache, (3, side, side))
     if not pool.files:
-        name, reason = next(iter(pool.broken.items()))
-        raise AlodError(
-            f"image folder {folder}: none of its {len(listing)} image files can be read; {name!r}: "
-            f"{reason}"
-        )
+        refuse_unread(folder, pool.broken, len(listing))
     return pool
 
 
@@ -135,8 +125,7 @@ def picture(
 ) -> bytes:
     """Return an image as PNG, no longer than `side`, as a person wants to see it.
 
-    From its own `file`, where that is there, else from what is learned from, `row` uint8 (C, H, W);
-    `span` is the pool's.
+    From its `file`, if there, else from `row`, uint8 (C, H, W); `span` is the pool's.
     """
     if file is not None:
         # Gone or damaged since it was read: show what is learned from.
@@ -161,8 +150,8 @@ def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]
         pool, stamps, old_levels = old
         # By today's spelling: another system may have written the list.
         now = {nfc(name): name for name in listing}
-        same = {n: now.get(nfc(n), "") for n in stamps}
-        same = {n: name for n, name in same.items() if stamps[n] == listing.get(name)}
+        same = {n: now[nfc(n)] for n in stamps if nfc(n) in now}
+        same = {n: name for n, name in same.items() if stamps[n] == listing[name]}
         rows = zip(pool.files, pool.images, strict=True)
         known = {same[n]: row for n, row in rows if n in same}
         broken = {same[n]: why for n, why in pool.broken.items() if n in same}
@@ -194,7 +183,7 @@ def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]
         if grey and shape[0] == 3:
             shape = (1, *shape[1:])
             _keep_first_channel(temporary, (n_read, 3, *shape[1:]))
-        _store(cache, temporary, listing, broken, levels, shape)
+        _store(temporary, listing, broken, levels, shape)
     found = _load(cache)
     if found is None:
         raise AlodError(f"{cache}: what was written cannot be read back; is the disk damaged?")
@@ -202,10 +191,7 @@ def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]
 
 
 def _write_rows(
-    path: Path,
-    listing: Listing,
-    broken: dict[str, str],
-    row_of: Callable[[str], np.ndarray | str],
+    path: Path, listing: Listing, broken: dict[str, str], row_of: Callable[[str], np.ndarray | str]
 ) -> tuple[bool, int]:
     """Write the rows of a pool; return whether all are grey, and how many there are."""
     grey, n_read = True, 0
@@ -239,7 +225,6 @@ def _keep_first_channel(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _store(
-    cache: Path,
     rows: Path,
     listing: Listing,
     broken: dict[str, str],
@@ -254,10 +239,10 @@ def _store(
         found = levels.get(name, ("", "") if levels else ())
         table.writerow((name, *stamp, broken.get(name, ""), *found))
     content = text.getvalue()
-    path = cache / _rows_name(content, shape)
+    path = rows.with_name(_rows_name(content, shape))
     rows.replace(path)
-    write_atomically(cache / "files.csv", content)
-    for stale in cache.glob("images-*.u8"):
+    write_atomically(path.with_name("files.csv"), content)
+    for stale in path.parent.glob("images-*.u8"):
         if stale != path:
             stale.unlink()
 
@@ -279,16 +264,10 @@ def _load(cache: Path) -> tuple[Pool, Listing, dict[str, Span]] | None:
         listing = {row["file"]: (int(row["bytes"]), int(row["stamp"])) for row in table}
         deep = [row for row in table if row.get("lowest")]
         levels = {row["file"]: (float(row["lowest"]), float(row["highest"])) for row in deep}
-        if any(_leaves(name) for name in files) or not files:
-            return None
-        if path.stat().st_size != len(files) * int(np.prod(shape)):
+        leaving = any(name.startswith("/") or ".." in Path(name).parts for name in files)
+        if leaving or not files or path.stat().st_size != len(files) * int(np.prod(shape)):
             return None
         images = np.memmap(path, np.uint8, "r", shape=(len(files), *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return Pool(images, files, broken, common_span(levels.values())), listing, levels
-
-
-def _leaves(name: str) -> bool:
-    """Tell whether a name, perhaps of somebody else's making, leads out of its folder."""
-    return name.startswith("/") or ".." in Path(name).parts

@@ -22,8 +22,6 @@ class Journal:
     may add rows to the file at `path`: each holds a lock while it calls :meth:`read_new` and then
     :meth:`append`.
 
-    Examples
-    --------
     >>> from pathlib import Path
     >>> Journal(Path("labels.csv")).append([("a/1.png", "cat"), ("a/2.png", "dog")])
     >>> Journal(Path("labels.csv")).read_new()
@@ -45,10 +43,8 @@ class Journal:
                 return []
             with self.path.open("rb") as file:
                 if file.seek(0, os.SEEK_END) < self._offset:
-                    raise AlodError(
-                        f"{self.path}: was cut or replaced while in use; put the whole file back "
-                        "and open the run again"
-                    )
+                    mend = "put the whole file back and open the run again"
+                    raise AlodError(f"{self.path}: was cut or replaced while in use; {mend}")
                 file.seek(self._offset)
                 new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
@@ -90,9 +86,8 @@ class Journal:
 
     def _write(self, handle: int, data: bytes) -> None:
         try:
-            written = 0
-            while written < len(data):
-                written += os.write(handle, data[written:])
+            while data:
+                data = data[os.write(handle, data) :]
             sync(handle)
         except BaseException:
             # Refused means not taken: half a row must not be found later.
@@ -100,7 +95,6 @@ class Journal:
             raise
 
     def _parse(self, line: bytes, number: int) -> tuple[str, str] | None:
-        """Return file and answer; None for an empty line."""
         if not line.strip():
             return None
         try:
@@ -108,10 +102,8 @@ class Journal:
         except (UnicodeDecodeError, csv.Error):
             fields = []
         if len(fields) != 3:
-            raise AlodError(
-                f"{self.path} line {number}: expected time,file,answer, found {line[:60]!r}; mend "
-                "or delete that line"
-            )
+            told = f"expected time,file,answer, found {line[:60]!r}; mend or delete that line"
+            raise AlodError(f"{self.path} line {number}: {told}")
         return fields[1], fields[2]
 
 

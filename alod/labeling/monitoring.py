@@ -9,8 +9,6 @@ the order of the class numbers; `history` has a row for each fit, columns :data:
 >>> _ = learner.step(40, lambda indices: data.targets[indices].numpy())
 >>> observe(learner, before=None)["n_labeled"], len(suspected_errors(learner, n=5)) <= 5
 (40, True)
->>> report(learner, data.classes, pd.DataFrame()).partition(" (")[0]
-'40 labels'
 >>> accuracy_sentence(45, 50).partition(",")[0]
 'Estimated accuracy 90.0 %'
 """
@@ -29,30 +27,22 @@ from alod.learner import ActiveLearner
 from alod.stopping import agreement, percent, stopping_advice
 
 HISTORY = (
-    "n_labeled",
-    "n_foreign",
-    "n_skipped",
-    "changed",
-    "kappa",
-    "audit_right",
-    "audit_answered",
+    *("n_labeled", "n_foreign", "n_skipped", "changed", "kappa"),
+    *("audit_right", "audit_answered"),
 )
-"""The columns of a history, which has one row for each time the classifier has learned."""
+"""The columns of a history."""
 
 
 def observe(
-    learner: ActiveLearner,
-    before: npt.NDArray[np.int64] | None,
-    audit: tuple[int, int] = (0, 0),
+    learner: ActiveLearner, before: npt.NDArray[np.int64] | None, audit: tuple[int, int] = (0, 0)
 ) -> dict[str, float]:
     """Describe the state after a fit, as one row of a history: the keys of :data:`HISTORY`.
 
-    ``changed`` is the share of predictions that the fit changed from those `before`, int64 (N,), of
-    all images, ``kappa`` the agreement corrected for chance; both NaN after the first fit, where
-    there are none, kappa while a class has no label. `audit`: how many audit images it gets right,
-    of how many that were answered.
+    ``changed`` is the share of predictions that the fit changed from those `before`, int64 (N,),
+    ``kappa`` the agreement corrected for chance; both NaN after the first fit, kappa while a class
+    has no label. `audit`: how many audit images it gets right, of how many that were answered.
     """
-    changed, kappa = float("nan"), float("nan")
+    changed = kappa = float("nan")
     if before is not None:
         changed, kappa = agreement(before, predictions(learner))
     if len(np.unique(learner.answers[learner.labeled])) < learner.n_classes:
@@ -74,12 +64,24 @@ def predictions(learner: ActiveLearner) -> npt.NDArray[np.int64]:
     return np.asarray(learner.outputs()[1].argmax(1))
 
 
+def suggestions(
+    learner: ActiveLearner, classes: Sequence[str], indices: npt.NDArray[np.int64]
+) -> list[str]:
+    """Return the class that each of the images at `indices`, int64 (k,), is taken for.
+
+    Blank before the first fit.
+    """
+    if not learner.fitted:
+        return [""] * len(indices)
+    return [classes[c] for c in predictions(learner)[indices]]
+
+
 def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[float, float]:
     """Return the ends in [0, 1] between which the true share lies, given a random sample.
 
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". It
-    holds for small samples and for shares near 0 and 1, where the usual interval does not. `right`
-    are the successes of `answered`, at least 1; `level` is the confidence, in (0, 1).
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference": holds for
+    small samples and for shares near 0 and 1, too. `right` are the successes of `answered`, at
+    least 1; `level` is the confidence, in (0, 1).
     """
     from scipy.stats import binomtest
 
@@ -115,8 +117,7 @@ def advice(history: pd.DataFrame, missing: Sequence[str]) -> list[str]:
 def balance(learner: ActiveLearner, classes: Sequence[str]) -> pd.DataFrame:
     """Count the labels of each class, beside the share of the pool that is taken for it.
 
-    A row for each class: ``label, n_labeled, predicted_share`` (in [0, 1]; NaN before the first
-    fit).
+    Columns ``label, n_labeled, predicted_share`` (in [0, 1]; NaN before the first fit).
     """
     n = len(classes)
     counts = np.bincount(learner.answers[learner.labeled], minlength=n)
@@ -136,9 +137,8 @@ def suspected_errors(
     exact kNN detectors fitted on each class of the other folds tell how outlying the image is to
     its own class, and how outlying to the best other one. It costs `folds` fits.
 
-    Returns at most `n` rows, the most suspicious first: ``index``, ``label`` (the class given),
-    ``looks_like`` (the best other class) and ``suspicion`` (outlyingness to its class less
-    outlyingness to the other: positive, since only those are named that the other fits better).
+    At most `n` rows, the most suspicious first: ``index``, ``label`` (given), ``looks_like`` (the
+    best other class), ``suspicion`` (outlyingness to its class less that to the other, above 0).
     Fails where a class has few labels: then honest images of it look as strange as wrong ones.
     """
     labeled = learner.labeled
@@ -158,36 +158,24 @@ def _suspicion(
 ) -> pd.DataFrame:
     """Judge the labels of one fold by what the others say."""
     model = learner.fit_without(labeled[out])
-    embeddings, _ = training.infer(model, learner.images[labeled])
-    embeddings = geometry.normalize(embeddings)
-    told = targets[~out]
+    embeddings = geometry.normalize(training.infer(model, learner.images[labeled])[0])
+    told, given = targets[~out], targets[out].numpy()
     # The third nearest: a second slip of the same kind must not vouch for the first.
     detector = outliers.KNN(n_neighbors=3)
     scores = outliers.class_scores(detector, embeddings[~out], told, embeddings[out])
     classes = told.unique().numpy()
-    given = targets[out].numpy()
     own = classes == given[:, None]
     # A class that has no label outside this fold cannot be judged.
     other = np.where(own, np.inf, scores)
-    best = other.min(axis=1)
-    mine = np.where(own, scores, 0).sum(axis=1)
-    return pd.DataFrame(
-        {
-            "index": labeled[out],
-            "label": given,
-            "looks_like": classes[other.argmin(axis=1)],
-            "suspicion": mine - best,
-        }
-    )
+    looks_like, mine = classes[other.argmin(axis=1)], np.where(own, scores, 0).sum(axis=1)
+    rows = {"index": labeled[out], "label": given, "looks_like": looks_like}
+    return pd.DataFrame({**rows, "suspicion": mine - other.min(axis=1)})
 
 
 def report(
     learner: ActiveLearner, classes: Sequence[str], history: pd.DataFrame, files_left_out: int = 0
 ) -> str:
-    """Tell the state of a labeling in a few plain lines.
-
-    `files_left_out`: image files that could not be read.
-    """
+    """Tell the state of a labeling in a few plain lines; `files_left_out` could not be read."""
     counts = balance(learner, classes)
     told = ", ".join(f"{row.label} {row.n_labeled}" for row in counts.itertuples())
     n_skipped = int(np.isin(learner.answers, (SKIPPED, UNCLEAR)).sum())

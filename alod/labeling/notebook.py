@@ -27,13 +27,9 @@ def label(
     Scripts drive it with its methods ``answer``, ``undo`` and ``learn``. Asked again for the same
     learner, it is the same grid: two cells show the same images and answers.
 
-    Examples
-    --------
-    >>> import numpy as np
     >>> import alod
-    >>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
-    >>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
-    >>> len(label(run, k=5).tiles)
+    >>> digits = alod.load_dataset("mnist_mini")
+    >>> len(label(alod.open_run("run", digits.images[:40], digits.classes), k=5).tiles)
     5
     """
     known = getattr(learner, "classes", None)
@@ -45,7 +41,6 @@ def label(
     try:
         from alod.labeling.widget import grid
     except ImportError as error:
-        raise AlodError(
-            f"label() needs {error.name or 'anywidget'}: pip install 'alod[label]'"
-        ) from None
+        needs = error.name or "anywidget"
+        raise AlodError(f"label() needs {needs}: pip install 'alod[label]'") from None
     return grid(learner, names, k)

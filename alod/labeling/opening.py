@@ -28,10 +28,7 @@ _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 
 @takes(Settings)
 def open_run(
-    folder: str | Path,
-    images: Source = None,
-    classes: Sequence[str] | None = None,
-    **settings: Any,
+    folder: str | Path, images: Source = None, classes: Sequence[str] | None = None, **settings: Any
 ) -> LabelingRun:
     """Make a run that people label, or go on with one, with every answer ever given.
 
@@ -42,12 +39,10 @@ def open_run(
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
     a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later, only what
-    they are already, but a `model` or `strategy` of one's own, which is to be given each time, and
-    the `device`.
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they can only
+    be what they are, but for the `device`; a `model` or `strategy` of one's own is to be given
+    each time.
 
-    Examples
-    --------
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
     >>> run = open_run("run", digits.images[:200], digits.classes, model="lenet5", steps=20)
@@ -89,11 +84,9 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
         raise
     run.restore()
     if run.gone:
-        warnings.warn(
-            f"{path}: answers for images that are not there: {len(run.gone)}; they are kept, and "
-            "count again when the images are back",
-            stacklevel=2,
-        )
+        told = "they are kept, and count again when the images are back"
+        lost = f"answers for images that are not there: {len(run.gone)}"
+        warnings.warn(f"{path}: {lost}; {told}", stacklevel=2)
     return run
 
 
@@ -103,13 +96,17 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
     kept, where = stored["settings"], stored.get("images")
     settings = _settings(path, images, given, kept)
     if made:
-        _check_same(path, given, kept, settings.stored())
+        now = settings.stored()
+        for name in given:
+            was, is_now = (told.get(name, getattr(Settings, name, None)) for told in (kept, now))
+            if was != is_now:
+                mend = "leave it out, or make another run folder"
+                raise AlodError(f"{path}: was made with {name}={was!r}, not {is_now!r}; {mend}")
         if images is not None and isinstance(where, list) != isinstance(images, str | Path):
             made_of = "a folder of images" if isinstance(where, list) else "an array"
             raise AlodError(f"{path}: was made of {made_of}; leave images= out")
     root = _image_root(path, images, where)
-    pool = _read_pool(path, images, root, settings.image_size)
-    run = LabelingRun(path, settings, pool, root)
+    run = LabelingRun(path, settings, _read_pool(path, images, root, settings.image_size), root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
     if content != stored:
@@ -119,7 +116,6 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
 
 
 def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str, Any]) -> Settings:
-    """Return the settings that were `given`, or `kept` when the run was made."""
     values = kept | given
     if values.get("folders_are_classes") and not values.get("classes"):
         values["classes"] = _classes_of_folders(images)
@@ -127,33 +123,15 @@ def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str,
         raise AlodError(f"{path}: a new run needs classes=, such as ['cat', 'dog']")
     later = kept.keys() - {f.name for f in fields(Settings)}
     if later:
-        raise AlodError(
-            f"{path / 'run.json'}: has the setting {min(later)!r}, unknown to this version of alod;"
-            " upgrade alod"
-        )
+        told = f"has the setting {min(later)!r}, unknown to this version of alod; upgrade alod"
+        raise AlodError(f"{path / 'run.json'}: {told}")
     for name in ("model", "strategy"):
         if values.get(name) == "given":
-            raise AlodError(
-                f"{path}: was made with a {name} of your own; open it in Python, "
-                f"alod.open_run({str(path)!r}, {name}=...)"
-            )
+            mend = f"open it in Python, alod.open_run({str(path)!r}, {name}=...)"
+            raise AlodError(f"{path}: was made with a {name} of your own; {mend}")
     settings = Settings.of(**values)
     settings.stored()  # refuses what no file can hold
     return settings
-
-
-def _check_same(
-    path: Path, given: dict[str, Any], kept: dict[str, Any], now: dict[str, Any]
-) -> None:
-    """Refuse what was `given` if the run was made otherwise."""
-    for name in given:
-        default = getattr(Settings, name, None)
-        was, is_now = (told.get(name, default) for told in (kept, now))
-        if was != is_now:
-            raise AlodError(
-                f"{path}: was made with {name}={was!r}, not {is_now!r}; leave it out, or make "
-                "another run folder"
-            )
 
 
 def _classes_of_folders(images: Source) -> tuple[str, ...]:
@@ -162,10 +140,8 @@ def _classes_of_folders(images: Source) -> tuple[str, ...]:
     root = Path(images).expanduser()
     names = {nfc(p.name) for p in root.glob("*") if p.is_dir() and not is_passed_over(p.name)}
     if parts := parts_of(names):
-        raise AlodError(
-            f"image folder {root}: {', '.join(sorted(parts))} look like the parts of one data "
-            "set, not like classes; give the folder of one, or classes="
-        )
+        told = f"{', '.join(sorted(parts))} look like the parts of one data set, not like classes"
+        raise AlodError(f"image folder {root}: {told}; give the folder of one, or classes=")
     return check_classes(sorted(names))
 
 
@@ -197,11 +173,9 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
         raise AlodError(f"{path}: its images are not there any more; give images= again")
     else:
         if root is not None:
-            warnings.warn(
-                f"image folder {root} is not there: going on with the {len(old.files)} images as "
-                "they were read; give images= with its new place",
-                stacklevel=2,
-            )
+            told = f"going on with the {len(old.files)} images as they were read"
+            mend = "give images= with its new place"
+            warnings.warn(f"image folder {root} is not there: {told}; {mend}", stacklevel=2)
         return old
     if old is None or pool.images.filename != old.images.filename:
         _tell_changes(path, pool, old)
@@ -211,10 +185,8 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
 def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
     few = old.files[:: max(1, len(old.files) // 1000)]
     if root.is_dir() and not any((root / n).is_file() for name in few for n in spellings(name)):
-        raise AlodError(
-            f"{path}: was made with other images than {root} holds, {few[0]} for one; leave "
-            "images= out, or make another run folder"
-        )
+        told = f"was made with other images than {root} holds, {few[0]} for one"
+        raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
 
 
 def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
@@ -225,10 +197,8 @@ def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
         told.append(darkness(pool.images, pool.span))
     if old is not None:
         before, now = set(map(nfc, old.files)), set(map(nfc, pool.files))
-        told.append(
-            f"the image folder has changed (images new: {len(now - before)}, gone: "
-            f"{len(before - now)}); every answer is kept"
-        )
+        counts = f"images new: {len(now - before)}, gone: {len(before - now)}"
+        told.append(f"the image folder has changed ({counts}); every answer is kept")
     for line in filter(None, told):
         warnings.warn(f"{path}: {line}", stacklevel=2)
 
@@ -236,24 +206,22 @@ def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
 def _check_new(path: Path, images: object) -> None:
     """Refuse to make a run where something else lies, before anything is written."""
     if path.is_dir():
-        others = [p.name for p in path.iterdir() if p.name not in ("pool", ".lock")]
-        others = [name for name in others if not name.startswith(".run.json")]
+        others = {p.name for p in path.iterdir() if not p.name.startswith(".run.json")}
+        others -= {"pool", ".lock"}
         if "labels.csv" in others:
             raise AlodError(f"{path}: holds labels.csv but no run.json; {_RESCUE}")
         if others:
-            raise AlodError(
-                f"{path}: holds no run but other files ({min(others)}); give a folder of its own"
-            )
+            told = f"holds no run but other files ({min(others)})"
+            raise AlodError(f"{path}: {told}; give a folder of its own")
     if images is None:
         raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
 
 
 def _sweep_leftovers(path: Path) -> None:
     """Delete the temporary files of processes that were killed; the lock is held."""
-    for place in (path, path / "pool"):
-        for leftover in place.glob(".*"):
-            if leftover.is_file() and leftover.name != ".lock":
-                leftover.unlink(missing_ok=True)
+    for leftover in (*path.glob(".*"), *path.glob("pool/.*")):
+        if leftover.is_file() and leftover.name != ".lock":
+            leftover.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -40,9 +40,8 @@ def write_learned(
 ) -> None:
     """Keep what was learned, from labels of this `checksum`, and how the labeling went."""
     state = learner.state_dict()
-    kept = {"model": state["model"], "learned": checksum}
-    if state["taught"] is not None:
-        kept["taught"] = state["taught"]
+    taught = {} if state["taught"] is None else {"taught": state["taught"]}
+    kept = {"model": state["model"], "learned": checksum, **taught}
     content = io.BytesIO()
     torch.save(kept, content)
     mend = "the labels are safe, but not what was learned from them: free space, fit again"
@@ -62,11 +61,9 @@ def take_up_learned(folder: Path, learner: ActiveLearner) -> int | None:
         learner.load_state_dict({**new, "model": kept["model"], "taught": taught, "fitted": True})
     except Exception as error:
         learner.load_state_dict(new)
-        warnings.warn(
-            f"{path}: unreadable ({type(error).__name__}); all {len(learner.labeled)} labels "
-            "are safe, and the classifier is trained anew from them at the next fit",
-            stacklevel=2,
-        )
+        safe = f"all {len(learner.labeled)} labels are safe"
+        told = f"{safe}, and the classifier is trained anew from them at the next fit"
+        warnings.warn(f"{path}: unreadable ({type(error).__name__}); {told}", stacklevel=2)
         return None
     return checksum
 

@@ -1,8 +1,7 @@
 """A run labeled by people: every answer is on disk before the call returns.
 
 >>> import alod
->>> images = np.random.default_rng(0).integers(0, 255, (40, 28, 28), dtype=np.uint8)
->>> run = alod.open_run("run", images, ["cat", "dog"], model="lenet5", steps=10)
+>>> run = alod.open_run("run", alod.load_dataset("mnist_mini").images[:40], ["even", "odd"])
 >>> run.teach(run.query(6), [0, 1, 0, 1, 0, 1])
 >>> alod.open_run("run").answers[run.labeled].tolist() == run.answers[run.labeled].tolist()
 True
@@ -114,10 +113,9 @@ class LabelingRun:
         return self.select(k).indices
 
     def select(self, k: int) -> Selection:
-        """Ask for `k` images as a learner does, and for some of the audit set among them.
+        """Ask for `k` images as a learner does, some of them of the audit set, with score NaN.
 
-        The score of the latter is NaN. The batch is in ``batch.csv`` then; refused if that holds
-        answers not taught yet.
+        The batch is in ``batch.csv`` then; refused if that holds answers not taught yet.
         """
         self.refresh()
         self.check_taught(self.folder / "batch.csv")
@@ -127,9 +125,8 @@ class LabelingRun:
         chosen, scores = unanswered[:n_audit], np.full(n_audit, np.nan)
         self.learner.ledger.ask(chosen)
         if k > n_audit:
-            selection = self.learner.select(k - n_audit)
-            chosen = np.concatenate([chosen, selection.indices])
-            scores = np.concatenate([scores, selection.scores])
+            more = self.learner.select(k - n_audit)
+            chosen, scores = np.append(chosen, more.indices), np.append(scores, more.scores)
         if n_audit:
             # Nobody shall answer the audit differently because it comes first.
             order = self.learner.rng("audit order").permutation(k)
@@ -184,9 +181,7 @@ class LabelingRun:
         A file at `path` is replaced whole, but not if it holds answers not taught yet.
         """
         self.check_taught(path)
-        suggestions = [""] * len(indices)
-        if self.fitted:
-            suggestions = [self.classes[c] for c in monitoring.predictions(self.learner)[indices]]
+        suggestions = monitoring.suggestions(self.learner, self.classes, indices)
         tables.write_batch(Path(path), [self.files[i] for i in indices], suggestions)
 
     def check_taught(self, path: str | Path) -> None:
@@ -209,10 +204,8 @@ class LabelingRun:
         lost = given.items() - told
         if lost:
             command = shlex.join(["alod", "teach", "--run", str(self.folder), str(path)])
-            raise AlodError(
-                f"{path}: answers not taught yet: {len(lost)}, and a new batch would replace them; "
-                f"{command} first, or move it away"
-            )
+            why = f"answers not taught yet: {len(lost)}, and a new batch would replace them"
+            raise AlodError(f"{path}: {why}; {command} first, or move it away")
 
     def fit(self) -> None:
         """Update the classifier as :meth:`alod.learner.ActiveLearner.fit` does, and keep it."""
@@ -252,22 +245,17 @@ class LabelingRun:
 
         Columns ``file``; ``label``, a class name or, by a person only, ``"not one of these"``;
         ``confidence``, the classifier's probability for what it takes the image for; ``by``,
-        ``"person"`` or ``"classifier"``, which tells of skipped and unclear images, too. Refused if
-        nothing has been learned yet.
+        ``"person"`` or ``"classifier"``, as for skipped and unclear images. Needs a fit.
         """
         if not self.fitted:
             raise AlodError(f"{self.folder}: nothing is learned yet; teach labels, then fit()")
         sure, best = self.learner.outputs()[1].softmax(1).max(1)
-        told = (self.answers >= 0) | (self.answers == FOREIGN)
-        codes = np.where(told, self.answers, best.numpy())
-        return pd.DataFrame(
-            {
-                "file": self.files,
-                "label": [tables.word_of(code, self.classes) for code in codes],
-                "confidence": sure.numpy().round(4),
-                "by": np.where(told, "person", "classifier"),
-            }
-        )
+        by_person = (self.answers >= 0) | (self.answers == FOREIGN)
+        codes = np.where(by_person, self.answers, best.numpy())
+        labels = [tables.word_of(code, self.classes) for code in codes]
+        by = np.where(by_person, "person", "classifier")
+        told = {"file": self.files, "label": labels, "confidence": sure.numpy().round(4), "by": by}
+        return pd.DataFrame(told)
 
     def suspects(self, n: int = 20) -> pd.DataFrame:
         """Name at most `n` labels that look wrong, as a table that :meth:`teach_file` takes back.
@@ -275,15 +263,11 @@ class LabelingRun:
         Columns ``file, label, looks_like, suspicion``, the most suspicious first; see
         :func:`alod.labeling.monitoring.suspected_errors`.
         """
-        found = monitoring.suspected_errors(self.learner, n)
-        return pd.DataFrame(
-            {
-                "file": [self.files[i] for i in found["index"]],
-                "label": [self.classes[c] for c in found["label"]],
-                "looks_like": [self.classes[c] for c in found["looks_like"]],
-                "suspicion": found["suspicion"].round(2),
-            }
-        )
+        found = monitoring.suspected_errors(self.learner, n).round({"suspicion": 2})
+        for name in ("label", "looks_like"):
+            found[name] = [self.classes[c] for c in found[name]]
+        found["index"] = [self.files[i] for i in found["index"]]
+        return found.rename(columns={"index": "file"})
 
     def picture(self, index: int, side: int = 256) -> bytes:
         """Return the image at `index` as PNG, no longer than `side` pixels, as people see it."""
@@ -299,9 +283,8 @@ class LabelingRun:
                 told = np.flatnonzero((codes != UNLABELED) & (self.answers == UNLABELED))
                 # Into the journal, so that correcting one sticks.
                 self._take(told, codes[told])
-            audit = restoring.audit_files(
-                self.folder, self.files, self.pool, settings.audit, settings.seed
-            )
+            drawn = settings.audit, settings.seed
+            audit = restoring.audit_files(self.folder, self.files, self.pool, *drawn)
             ledger.held_out[self._positions(audit)] = True
             asked = self._positions(restoring.files_in(self.folder / "batch.csv"))
             ledger.ask(asked[self.answers[asked] == UNLABELED])
@@ -323,10 +306,9 @@ class LabelingRun:
         with lock_run(self.folder, PATIENCE):
             for file, answer in ((nfc(f), nfc(a)) for f, a in self._journal.read_new()):
                 if answer not in known:
-                    raise AlodError(
-                        f"{self._journal.path}: {file!r} is labeled {answer!r}, expected one of "
-                        f"{', '.join(self.classes)}; mend that line"
-                    )
+                    told = f"{file!r} is labeled {answer!r}"
+                    expected = f"expected one of {', '.join(self.classes)}; mend that line"
+                    raise AlodError(f"{self._journal.path}: {told}, {expected}")
                 if file not in self.position:
                     self.gone.add(file)
                     continue
@@ -340,7 +322,5 @@ class LabelingRun:
 
     def __reduce_ex__(self, _: Any) -> Any:
         """Refuse to be pickled or copied: answers to a copy would be in the run's own journal."""
-        raise AlodError(
-            f"{self.folder}: a run is not copied or pickled; alod.open_run({str(self.folder)!r}) "
-            "opens it, in another process, too"
-        )
+        mend = f"alod.open_run({str(self.folder)!r}) opens it, in another process, too"
+        raise AlodError(f"{self.folder}: a run is not copied or pickled; {mend}")

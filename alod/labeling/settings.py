@@ -19,8 +19,6 @@ class Settings(Recipe):
     accuracy; they are never learned from, and up to half of each batch is of them until all are
     answered.
 
-    Examples
-    --------
     >>> Settings(classes=("cat", "dog"), audit=50).steps
     300
     """
@@ -35,10 +33,9 @@ class Settings(Recipe):
     audit: int = setting(0, "Random images that only measure accuracy.", whole(0))
 
     def stored(self) -> dict[str, Any]:
-        """Return what a file holds, by name: what is the user's own as ``"given"``, no device.
+        """Return what a file holds: what is the user's own as ``"given"``, no device.
 
-        A setting that came later than some runs is left out at its default: older versions open
-        them.
+        A setting that came later than some runs is left out at its default, for older versions.
         """
         recipe = fields(Recipe)
         names = {f.name for f in recipe}

@@ -45,9 +45,9 @@ def code_of(answer: str, classes: Sequence[str]) -> int:
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return class names without the blanks around them, in one Unicode form, or refuse them.
+    """Return class names without the blanks around them, in one Unicode form.
 
-    At least two, all different, of text that can be seen, none kept for an answer that is no class.
+    Two or more, all different, of text that can be seen, none kept for an answer that is no class.
     """
     names = tuple(nfc(name.strip()) for name in check_names("classes", classes))
     for name in names:
@@ -68,10 +68,8 @@ def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) ->
     `suggestions`: what the classifier takes each of the `files` for; blank before it has learned.
     """
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("file", "label", "suggestion"))
-    for file, suggestion in zip(files, suggestions, strict=True):
-        table.writerow((file, "", suggestion))
+    rows = [(file, "", suggestion) for file, suggestion in zip(files, suggestions, strict=True)]
+    csv.writer(text, lineterminator="\n").writerows([("file", "label", "suggestion"), *rows])
     write_atomically(path, text.getvalue(), UNWRITABLE)
 
 
@@ -87,12 +85,8 @@ def read_answers(
     UTF-8 text with a header line that names a column ``file`` and a column ``label``, among others,
     separated by commas, semicolons or tabs. Rows with a blank label are passed over. `files` are
     the images that there are, their names in the Unicode form NFC; absolute paths below `root`,
-    the folder of the images, are understood.
-
-    Raises
-    ------
-    AlodError
-        If any row is wrong; the message names its line, and nothing is taken.
+    the folder of the images, are understood. If any row is wrong, its line is named and nothing is
+    taken.
     """
     with refusing(path, "expected a CSV file with the columns file and label"):
         content = Path(path).read_bytes()
@@ -123,21 +117,16 @@ def read_answers(
                 continue
             file = _known_file(where, row[names.index("file")], files, broken, root)
             answer = _known_label(where, label, classes)
-            if answers.setdefault(file, answer) != answer:
-                raise AlodError(
-                    f"{where}: {file!r} has two labels, {answers[file]!r} and {label!r}"
-                )
+            known = answers.setdefault(file, answer)
+            if known != answer:
+                raise AlodError(f"{where}: {file!r} has two labels, {known!r} and {label!r}")
     except csv.Error as error:
         raise AlodError(f"{path} line {rows.line_num}: is not CSV ({error})") from None
     return answers
 
 
 def _known_file(
-    where: str,
-    given: str,
-    files: Mapping[str, int],
-    broken: Mapping[str, str],
-    root: Path | None,
+    where: str, given: str, files: Mapping[str, int], broken: Mapping[str, str], root: Path | None
 ) -> str:
     """Return the name by which an image is known; a path elsewhere is never opened."""
     given = nfc(given)
@@ -152,10 +141,8 @@ def _known_file(
         raise AlodError(f"{where}: file {given!r} was left out ({left_out[below]})")
     close = get_close_matches(below, files, n=1, cutoff=0.8) if len(files) < 100_000 else []
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise AlodError(
-        f"{where}: file {given!r} is no image of this run: expected a path below its image "
-        f"folder{hint}"
-    )
+    expected = f"expected a path below its image folder{hint}"
+    raise AlodError(f"{where}: file {given!r} is no image of this run: {expected}")
 
 
 def _known_label(where: str, label: str, classes: Sequence[str]) -> str:

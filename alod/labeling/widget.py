@@ -97,17 +97,14 @@ class LabelWidget(anywidget.AnyWidget):
             raise AlodError(f"position {position}: expected 0 to {len(self.batch) - 1}")
         if position in self._refresh():
             now = self.answers[position] or "without an answer"
-            raise AlodError(
-                f"{self.tiles[position]['name']}: is {now} since, by another cell or program; look "
-                "at it, then answer again"
-            )
+            told = f"is {now} since, by another cell or program; look at it, then answer again"
+            raise AlodError(f"{self.tiles[position]['name']}: {told}")
         self._tell(position, answer)
         self._done.append((position, self.answers[position]))
         self.answers = self._known()
         self._show("")
 
     def _tell(self, position: int, answer: str) -> None:
-        """Give an answer to the learner."""
         index = self.batch[position : position + 1]
         if answer in self.classes or answer == tables.FOREIGN_WORD:
             code = tables.code_of(answer, self.classes)
@@ -121,7 +118,6 @@ class LabelWidget(anywidget.AnyWidget):
             raise AlodError(f"answer {answer!r}: expected one of {known}")
 
     def _known(self) -> list[str | None]:
-        """Return the answers that the learner has of the batch."""
         codes = self.learner.answers[self.batch].tolist()
         return [None if c == UNLABELED else tables.word_of(c, self.classes) for c in codes]
 
@@ -167,12 +163,10 @@ class LabelWidget(anywidget.AnyWidget):
                 self._show("No label looks wrong.")
                 return
             self._reviewing = True
-            self._show_batch(
-                np.array(found["index"]), [self.classes[c] for c in found["looks_like"]]
-            )
-            self._show(
-                f"{len(found)} labels to check: correct those that are wrong, the rest may stay."
-            )
+            looks_like = [self.classes[c] for c in found["looks_like"]]
+            self._show_batch(np.array(found["index"]), looks_like)
+            mend = "correct those that are wrong, the rest may stay"
+            self._show(f"{len(found)} labels to check: {mend}.")
 
     def _next_batch(self, anew: bool = False) -> None:
         """Show what waits for an answer since an interruption, else ask anew."""
@@ -184,10 +178,7 @@ class LabelWidget(anywidget.AnyWidget):
                 source.fit()
             left = len(learner.pool) + len(source.unaudited)
             batch = source.query(min(self.k, left)) if left else batch
-        suggestions = [""] * len(batch)
-        if learner.fitted:
-            suggestions = [self.classes[c] for c in monitoring.predictions(learner)[batch]]
-        self._show_batch(batch, suggestions)
+        self._show_batch(batch, monitoring.suggestions(learner, self.classes, batch))
         self._show("" if len(batch) else "Every image has its answer.")
 
     def _show_batch(self, batch: np.ndarray, suggestions: Sequence[str]) -> None:
@@ -195,20 +186,16 @@ class LabelWidget(anywidget.AnyWidget):
         sure = np.zeros(len(batch))
         if self.learner.fitted:
             sure = self.learner.outputs()[1][batch].softmax(1).amax(1).numpy()
-        self.tiles = [
-            {
-                "picture": "data:image/png;base64,"
-                + base64.b64encode(self.source.picture(i)).decode(),
-                "name": str(self.source.files[i]),
-                "suggestion": suggestion,
-                "sure": "" if self._reviewing or not suggestion else f"{p:.0%}",
-            }
-            for i, suggestion, p in zip(batch.tolist(), suggestions, sure, strict=True)
-        ]
+        tiles = []
+        for i, suggestion, p in zip(batch.tolist(), suggestions, sure, strict=True):
+            picture = base64.b64encode(self.source.picture(i)).decode()
+            tile = {"picture": f"data:image/png;base64,{picture}", "suggestion": suggestion}
+            told = "" if self._reviewing or not suggestion else f"{p:.0%}"
+            tiles.append({**tile, "name": str(self.source.files[i]), "sure": told})
+        self.tiles = tiles
         self.answers = self._known()
 
     def _show(self, message: str, **more: Any) -> None:
-        """Tell the page how things stand."""
         learner, history = self.learner, self.source.history
         balance = monitoring.balance(learner, self.classes)
         missing = balance.loc[balance["n_labeled"] == 0, "label"].tolist()
