@@ -1,7 +1,7 @@
 """Interactive figures from tidy tables: they draw what they are given and compute no result.
 
 Every function returns a ``plotly.graph_objects.Figure`` in one template, valid for Plotly 5.24 to
-7; only ``table`` returns a pandas ``Styler``. Where ``title`` is a parameter it is the finding in one
+7; only `table` returns a pandas ``Styler``. Where ``title`` is a parameter it is the finding in one
 sentence, and is wrapped; ``layout.meta["alt"]`` says in words what is shown. Tables that lack a
 column, or hold two rows where one is expected, are refused as
 :class:`alod.AlodError <alod.errors.AlodError>`.
