@@ -48,6 +48,7 @@ TAUGHT = {
     "alod_book.recorded": "book/embeddings",
 }
 OTHERS = "book/reproduce"
+DEFINED = ("function", "class", "exception")
 PACKAGES = {"alod": alod, "alod_book.figures": figures}
 
 
@@ -122,9 +123,17 @@ def resolve_elsewhere(
     """Find a name that a docstring takes from another module; leave parameters as plain code."""
     if node.get("refdomain") != "py":
         return None
+    python, target = env.get_domain("py"), node["reftarget"]
+    if node["reftype"] == "obj" and "." not in target:
+        # Parameters are called as attributes and modules are: neither is meant by a plain name.
+        known = python.find_obj(env, None, None, target, None, 1)  # type: ignore[attr-defined]
+        meant = [name for name, entry in known if entry.objtype in DEFINED]
+        if len(meant) != 1:
+            return content
+        (target,) = meant
     node["refspecific"] = True
-    found = env.get_domain("py").resolve_xref(
-        env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, content
+    found = python.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], target, node, content
     )
     return found or (content if node["reftype"] in ("obj", "data") else None)
 

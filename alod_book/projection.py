@@ -40,7 +40,7 @@ def project(
     seed: int = 0,
     cache: Path | None = None,
 ) -> NDArray[np.float32]:
-    """Lay out `embeddings` in the plane, as float32 (N, 2), so that neighbors stay neighbors.
+    """Lay out ``embeddings`` in the plane, as float32 (N, 2), so that neighbors stay neighbors.
 
     UMAP (McInnes, Healy & Melville 2018, "UMAP: uniform manifold approximation and projection for
     dimension reduction") or t-SNE (van der Maaten & Hinton 2008, "Visualizing data using t-SNE";
@@ -94,7 +94,7 @@ def trustworthiness(
     n_neighbors: int = 10,
     seed: int = 0,
 ) -> float:
-    """Say how far neighbors in the picture are neighbors among the `embeddings`.
+    """Say how far neighbors in the picture are neighbors among the ``embeddings``.
 
     Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods: an experimental
     study". In [0, 1]: 1 when no point is drawn among strangers, about 0.5 for a random picture.

@@ -84,7 +84,7 @@ def make_cards(
 
 
 def check_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return `images` as an array, or refuse what cannot be shown as images.
+    """Return ``images`` as an array, or refuse what cannot be shown as images.
 
     Returns
     -------

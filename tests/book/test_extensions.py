@@ -91,6 +91,26 @@ def test_fields_of_named_tuples_are_left_out_and_nothing_else():
     assert skipped(None) is None
 
 
+@pytest.mark.parametrize(
+    ("known", "linked"),
+    [
+        ({"alod.data.load_dataset": "function"}, True),
+        ({"alod.data.Dataset.images": "attribute", "alod.labeling.images": "module"}, False),
+        ({"alod.a.gains": "function", "alod.b.gains": "function"}, False),
+        ({}, False),
+    ],
+)
+def test_a_plain_name_is_a_link_only_where_it_is_one_function_or_class(known, linked):
+    python = SimpleNamespace(
+        find_obj=lambda *_: [(n, SimpleNamespace(objtype=kind)) for n, kind in known.items()],
+        resolve_xref=lambda *_: "link",
+    )
+    env, app = SimpleNamespace(get_domain=lambda _: python), SimpleNamespace(builder=None)
+    node = {"refdomain": "py", "reftype": "obj", "reftarget": "images", "refdoc": "book/api"}
+    found = alod_api.resolve_elsewhere(app, env, node, "plain code")
+    assert found == ("link" if linked else "plain code")
+
+
 def test_maps_of_the_same_images_share_one_file(tmp_path):
     content = b"not quite a PNG"
     uri = "data:image/png;base64," + base64.b64encode(content).decode()
