@@ -45,7 +45,8 @@ TAUGHT = {
     "alod_book.figures.cards": "book/embeddings",
     "alod_book.one_run": "book/embeddings",
     "alod_book.projection": "book/embeddings",
-    "alod_book.recorded": "book/embeddings",
+    "alod_book.positions": "book/embeddings",
+    "alod_book.results": "book/reproduce",
 }
 OTHERS = "book/reproduce"
 DEFINED = ("function", "class", "exception")

@@ -16,7 +16,7 @@ caption : str
 Examples
 --------
 >>> from alod.experiments import evaluation
->>> recorded = evaluation.recorded("strategies").query("strategy in ['outlier', 'random']")
+>>> recorded = results.table("strategies").query("strategy in ['outlier', 'random']")
 >>> sorted(ranks(recorded).data.index)
 ['outlier', 'random']
 >>> how_sure(recorded.query("seed < 3"))
@@ -33,10 +33,10 @@ import plotly.graph_objects as go
 from pandas.io.formats.style import Styler
 
 from alod.experiments import evaluation
-from alod_book import figures
+from alod_book import figures, results
 from alod_book.figures import spelled
 from alod_book.figures.layout import span
-from alod_book.recorded import ceiling, each_setting, in_order
+from alod_book.results import ceiling, each_setting, in_order
 
 # What a curve is summed up by, short enough for a column.
 SUMMARIES = {"auc": "over log-labels", "auc_linear": "over labels", "final": "at the end"}
@@ -148,13 +148,13 @@ def beside_original(curves: pd.DataFrame, full: pd.DataFrame) -> Styler:
         Of pools of 60,000 images, ``min_epochs`` and ``views`` where they differ; `full` of runs
         that learned all labels with our recipe, predicting from as many views.
     """
-    published = evaluation.published_curves()
+    published = results.published_curves()
     rows = {}
     settings = list(each_setting(curves))
     for (dataset, model), name, own in settings:
         theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
         best = theirs.iloc[theirs["test_accuracy"].argmax()]
-        everything = evaluation.PUBLISHED_FULL_SET[dataset, model]
+        everything = results.PUBLISHED_FULL_SET[dataset, model]
         found = evaluation.targets(own, [best["test_accuracy"], everything]).to_dict("records")
         end = own[own["n_labeled"] == own["n_labeled"].max()]
         rows[name] = {

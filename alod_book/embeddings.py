@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 
 from alod.errors import check_name
-from alod.experiments import evaluation
-from alod_book import figures, projection, recorded
+from alod_book import figures, projection, results
 from alod_book.figures import PROJECTION_NAMES, spelled
 from alod_book.one_run import asked_rounds, pixels, scores_when_asked
 
@@ -128,7 +127,7 @@ def recorded_maps(
 ) -> list[go.Figure]:
     """Draw a full pool after its last round, as recorded, by UMAP and by t-SNE.
 
-    `dataset` and `model` are as for `alod_book.recorded.maps`.
+    `dataset` and `model` are as for `alod_book.results.maps`.
 
     Parameters
     ----------
@@ -138,8 +137,8 @@ def recorded_maps(
     """
     from alod.data.known import load_dataset
 
-    kept, mini = recorded.maps(dataset, model), load_dataset(f"{dataset}_mini")
-    trust = evaluation.recorded("projections").query(
+    kept, mini = results.maps(dataset, model), load_dataset(f"{dataset}_mini")
+    trust = results.table("projections").query(
         "dataset == @dataset and model == @model and stage == 'last'"
     )
     images = np.concatenate([mini.images[:, 0].numpy(), kept["images"] * 17])
@@ -181,11 +180,11 @@ def recorded_settings(stage: str, title: str) -> go.Figure:
     from alod.data.known import load_dataset
 
     check_name("stage", stage, ("before", "last"))
-    table = evaluation.recorded("projections").query("method == 'umap' and stage == @stage")
+    table = results.table("projections").query("method == 'umap' and stage == @stage")
     names = {data: load_dataset(f"{data}_mini").classes for data in table["dataset"].unique()}
     panels, classes = {}, {}
     for dataset, model in sorted(zip(table["dataset"], table["model"], strict=True), key=_in_order):
-        kept = recorded.maps(dataset, model)
+        kept = results.maps(dataset, model)
         caption = f"{spelled(dataset)}, {spelled(model)}"
         panels[caption] = kept[f"umap_{stage}"], kept["targets"]
         classes[caption] = names[dataset]
@@ -209,7 +208,7 @@ def trust_table(caption: str = "") -> Styler:
 
     A row for each setting; `caption` says what is seen, n and units.
     """
-    table = evaluation.recorded("projections")
+    table = results.table("projections")
     table["setting"] = [
         f"{spelled(dataset)} {spelled(model)}"
         for dataset, model in table[["dataset", "model"]].itertuples(index=False)

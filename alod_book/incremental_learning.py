@@ -12,7 +12,7 @@ caption : str
 
 Examples
 --------
->>> rows = evaluation.recorded("incremental").query("dataset == 'mnist'")
+>>> rows = results.table("incremental").query("dataset == 'mnist'")
 >>> sorted(changes(rows).data.index)
 ['average', 'distill', 'scratch', 'shrink perturb', 'warm']
 """

@@ -9,7 +9,7 @@ curves : DataFrame
 Examples
 --------
 >>> from alod.experiments import evaluation
->>> rows = evaluation.recorded("initial").query("round == 0 and dataset == 'mnist'")
+>>> rows = results.table("initial").query("round == 0 and dataset == 'mnist'")
 >>> first_sets(rows[rows["features"] == "pixels"]).layout.meta["alt"].partition(":")[0]
 'MNIST'
 """

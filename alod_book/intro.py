@@ -28,7 +28,7 @@ def headline(
 
     Examples
     --------
-    >>> recorded = evaluation.recorded("strategies").query("model == 'lenet5'")
+    >>> recorded = results.table("strategies").query("model == 'lenet5'")
     >>> list(headline(recorded, ["random", "outlier"], {"mnist": 0.95}).data.index)
     ['random', 'outlier']
     """

@@ -13,7 +13,7 @@ caption : str
 Examples
 --------
 >>> from alod_book.comparisons import variants
->>> rows = evaluation.recorded("stress").query("model == 'lenet5' and pool == 'foreign_20'")
+>>> rows = results.table("stress").query("model == 'lenet5' and pool == 'foreign_20'")
 >>> table = against_outlier(rows.assign(strategy=variants(rows)))
 >>> table.data.loc["outlier", "less than outlier"]
 '–'

@@ -27,10 +27,10 @@ import plotly.graph_objects as go
 from pandas.io.formats.style import Styler
 
 from alod.experiments import evaluation
-from alod_book import figures
+from alod_book import figures, results
 from alod_book.comparisons import INTERPOLATED
 from alod_book.figures import spelled
-from alod_book.recorded import ceiling, each_setting
+from alod_book.results import ceiling, each_setting
 
 if TYPE_CHECKING:
     from alod.experiments.run import Run
@@ -101,7 +101,7 @@ def beside_published(
     The title compares `model`; `ceilings` are of our recipe.
     """
     (dataset,) = curves["dataset"].unique()
-    published = evaluation.published_curves()
+    published = results.published_curves()
     published = published[
         (published["dataset"] == dataset.removesuffix("_mini"))
         & published["model"].isin(curves["model"])

@@ -28,8 +28,8 @@ from pandas.io.formats.style import Styler
 from sklearn.metrics import confusion_matrix
 
 from alod import encoders
-from alod.experiments import evaluation, first_sets
-from alod_book import figures
+from alod.experiments import first_sets
+from alod_book import figures, results
 from alod_book.one_run import pixels
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def beside_twin(run: "Run", twin: "Run", full: "Run", data: "Dataset") -> go.Fig
 
 def gained(run: "Run", twin: "Run") -> str:
     """Say, in Markdown, what the rounds gained, beside the twin and the published figures."""
-    published = _of_setting(evaluation.published_curves(), run)
+    published = _of_setting(results.published_curves(), run)
     early, late = published.iloc[0], published.iloc[-1]
     first, end = run.history["test_accuracy"].iloc[[0, -1]]
     at_random = twin.history["test_accuracy"].iloc[-1]
@@ -159,7 +159,7 @@ def where_time_goes(run: "Run") -> go.Figure:
 def training_share(run: "Run") -> str:
     """Say, in Markdown, what share of a run's time was training, here and as recorded."""
     fit = run.history["fit_seconds"]
-    alike = _of_setting(evaluation.recorded("strategies"), run)
+    alike = _of_setting(results.table("strategies"), run)
     recorded = alike.groupby("round")["fit_seconds"].median()
     return (
         f"Training took {fit.sum() / _seconds(run).sum():.0%} of this run's time, {fit.min():.1f} "

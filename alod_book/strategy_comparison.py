@@ -18,7 +18,7 @@ data : Dataset
 
 Examples
 --------
->>> curves = evaluation.recorded("strategies").query("dataset == 'mnist' and model == 'lenet5'")
+>>> curves = results.table("strategies").query("dataset == 'mnist' and model == 'lenet5'")
 >>> race(curves).layout.xaxis.title.text
 'points above random'
 >>> verdicts(curves, ["outlier", "margin", "random"]).data[0].y
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 
 from alod.experiments import evaluation
-from alod_book import figures, projection
+from alod_book import figures, positions, projection, results
 from alod_book.comparisons import INTERPOLATED, behind_and_ahead, labels_told, variants
 from alod_book.figures import spelled
 from alod_book.one_run import pixels
@@ -186,7 +186,7 @@ def as_meant(curves: pd.DataFrame, model: str) -> go.Figure:
     upto = shown["n_labeled"].max()
     mean = shown[shown["n_labeled"] == upto].groupby("strategy")["test_accuracy"].mean()
     gain = 100 * (mean["original_meant"] - mean["random"])
-    published = evaluation.published_curves()
+    published = results.published_curves()
     theirs = published[(published["dataset"] == dataset) & (published["model"] == model)]
     return figures.learning_curves(
         shown,
@@ -276,7 +276,7 @@ def batch_maps(
     trust = projection.trustworthiness(space[shown], coordinates)
     maps = []
     for name, batch in asked.items():
-        remote = evaluation.remoteness(space, batch)
+        remote = positions.remoteness(space, batch)
         groups = np.where(np.isin(shown, learner.labeled), "labeled", "pool").astype("<U8")
         groups[np.isin(shown, batch)] = "outlier"
         maps.append(

@@ -18,13 +18,12 @@ import pandas as pd
 from make_mini import PER_CLASS, SEED, archive, draw
 
 import alod
-from alod.experiments import evaluation
 from alod.experiments.load import load_configs
 from alod.experiments.provenance import provenance
 from alod.experiments.run import load_run
 from alod.experiments.sweep import run_sweep
 from alod.files import write_atomically
-from alod_book import projection
+from alod_book import positions, projection
 from alod_book.embeddings import groups_at
 from alod_book.one_run import asked_rounds, pixels, scores_when_asked
 
@@ -46,7 +45,7 @@ def shares(space: np.ndarray, data: alod.Dataset, groups: np.ndarray) -> dict[st
     """Return, for each group, how many of its images have another class among ten neighbors."""
     return {
         f"border_{name}": round(
-            evaluation.border_share(space, data.targets, np.flatnonzero(groups == name)), 4
+            positions.border_share(space, data.targets, np.flatnonzero(groups == name)), 4
         )
         for name in ("pool", "initial", "core", "outlier")
     }

@@ -13,20 +13,13 @@ settings that one strategy has and another lacks.
   `reference`: the value of it that the others are measured against.
 - `setting`: the columns that make a setting, by default a data set with a classifier.
 - `by`: the columns that distinguish the curves that are averaged over seeds.
-- `embeddings`, float (N, D), of the whole pool: compared by angle, as the detectors do.
-- `indices`, int (k,): the images in question, k at least 1.
-- `n_neighbors`: neighbors looked at, from 1 to N - 1.
 
 >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
 0.8
->>> curves = recorded("incremental").query("dataset == 'mnist' and model == 'lenet5'")
->>> sorted(gains(curves, "scratch", compare="training_mode")["training_mode"])
-['average', 'distill', 'shrink_perturb', 'warm']
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,26 +28,14 @@ from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame
 from scipy import stats
 
-from alod.errors import AlodError, check_count, check_name
+from alod.errors import AlodError, check_name
 
 Columns = Sequence[str]
 SETTING = ("dataset", "model")
-REPOSITORY = "https://raw.githubusercontent.com/alod-book/alod/main"
 METRICS = {
     "auc": "area under the curve over log-labels",
     "auc_linear": "area under the curve over labels",
     "final": "accuracy at the largest common budget",
-}
-
-# Test accuracy after training on the full set, as reported by the original's repository
-# (AyaMigdadi, 2023, "Active-learning-using-outlier-detection", github.com/AyaMigdadi).
-PUBLISHED_FULL_SET = {
-    ("mnist", "cnn"): 0.9911,
-    ("mnist", "lenet5"): 0.9831,
-    ("mnist", "resnet18"): 0.9911,
-    ("fashion_mnist", "cnn"): 0.9073,
-    ("fashion_mnist", "lenet5"): 0.8703,
-    ("fashion_mnist", "resnet18"): 0.9124,
 }
 
 
@@ -286,37 +267,6 @@ def targets(
     return DataFrame(rows, columns=[*by, *told])
 
 
-def border_share(
-    embeddings: ArrayLike, targets: ArrayLike, indices: ArrayLike, n_neighbors: int = 10
-) -> float:
-    """Measure how many images lie where classes touch; looks at labels, so for evaluation only.
-
-    The share, in [0, 1], of the images in question that have an image of another class among their
-    nearest neighbors in the pool, by the pool's `targets`, int (N,).
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    points, classes, chosen = map(np.asarray, (embeddings, targets, indices))
-    check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
-    search = NearestNeighbors(n_neighbors=n_neighbors + 1, metric="cosine").fit(points)
-    near = search.kneighbors(points[chosen], return_distance=False)
-    return float((classes[near] != classes[chosen, None]).any(axis=1).mean())
-
-
-def remoteness(embeddings: ArrayLike, indices: ArrayLike, n_neighbors: int = 10) -> float:
-    """Measure how far from their neighbors some images lie: how little they stand for others.
-
-    Their mean distance to their nearest neighbors in the pool, divided by that of all images.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    points = np.asarray(embeddings, dtype=float)
-    check_count("n_neighbors", n_neighbors, 1, len(points) - 1, "the size of the pool")
-    unit = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-    distances, _ = NearestNeighbors(n_neighbors=n_neighbors).fit(unit).kneighbors()
-    return float(distances[np.asarray(indices)].mean() / distances.mean())
-
-
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Correct `p_values`, float (M,), for multiple testing by a step-down procedure.
 
@@ -327,32 +277,6 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
     return np.minimum(stepped, 1)[np.argsort(order)]
-
-
-def published_curves() -> DataFrame:
-    """Return the original's learning curves, as its repository reports them.
-
-    They are cited, not ours: accuracy on the test set, on which its runs also stopped, by nominal
-    labels, of which about half of each later batch had been bought before (AyaMigdadi, 2023,
-    "Active-learning-using-outlier-detection"). Columns ``dataset`` (``mnist, fashion_mnist``),
-    ``model`` (``cnn, lenet5, resnet18``), ``n_labeled`` int64, ``test_accuracy`` in [0, 1].
-    """
-    return pd.read_csv(Path(__file__).with_name("_published.csv"))
-
-
-def recorded(stem: str) -> DataFrame:
-    """Load the curves that ``alod sweep`` and ``alod compare`` made of an experiment file.
-
-    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`, from the
-    checkout of this package or the book's repository; see :func:`alod.experiments.record.tidy`.
-    """
-    file = f"book/results/{stem}.csv"
-    checkout = Path(__file__).parents[2] / file
-    place = str(checkout) if checkout.exists() else f"{REPOSITORY}/{file}"
-    try:
-        return pd.read_csv(place)
-    except OSError as error:
-        raise AlodError(f"{place}: {error}; is there an experiment file {stem}.yaml?") from None
 
 
 def _per_setting(

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from alod.experiments import evaluation
-from alod_book import model_comparison
+from alod_book import model_comparison, results
 
 
 def make_curves():
@@ -28,7 +27,7 @@ def test_the_title_tells_the_share_of_full_set_accuracy():
 
 def test_the_published_curve_is_cited_as_reported():
     fig = model_comparison.beside_published(make_curves())
-    published = evaluation.published_curves().query("dataset == 'mnist' and model == 'cnn'")
+    published = results.published_curves().query("dataset == 'mnist' and model == 'cnn'")
     title = fig.layout.title.text.replace("<br>", " ")
     assert "our CNN has 90.0% at 150 labels" in title
     assert f"{published['test_accuracy'].iloc[0]:.1%} at 200 and" in title

@@ -8,9 +8,9 @@ import torch
 
 import alod
 from alod import AlodError
-from alod.experiments import evaluation
+from alod_book import results
 from alod_book.projection import LIBRARIES, project, trustworthiness
-from alod_book.recorded import maps
+from alod_book.results import maps
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 
@@ -176,7 +176,7 @@ def test_recorded_maps_hold_the_whole_pool_and_the_very_images_of_the_mini_set(d
 
 
 def test_recorded_maps_tell_their_trust_and_where_they_come_from():
-    table = evaluation.recorded("projections")
+    table = results.table("projections")
     assert len(table) == 2 * 3 * 2 * 2 and table["trustworthiness"].between(0.5, 1).all()
     assert (table["n_images"] == 60_000).all()
     origin = json.loads((RESULTS / "projections.json").read_text())
@@ -185,6 +185,6 @@ def test_recorded_maps_tell_their_trust_and_where_they_come_from():
 
 
 def test_what_was_not_recorded_is_named(monkeypatch):
-    monkeypatch.setattr("alod_book.recorded.REPOSITORY", "file:///nowhere")
+    monkeypatch.setattr("alod_book.results.REPOSITORY", "file:///nowhere")
     with pytest.raises(AlodError, match=r"mnist_vgg\.npz.*make_projections"):
         maps("mnist", "vgg")

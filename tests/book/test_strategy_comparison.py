@@ -7,7 +7,7 @@ from toy_curves import STRATEGIES, race_curves, title, unclean_curves
 
 import alod
 from alod.experiments import evaluation
-from alod_book import comparisons, messy_pools, strategy_comparison
+from alod_book import comparisons, messy_pools, positions, strategy_comparison
 
 
 def test_the_table_of_labels_says_who_did_not_get_there():
@@ -118,5 +118,5 @@ def test_batches_are_shown_with_what_the_classifier_takes_them_for(mini):
     fig = strategy_comparison.batch_grid(learner, mini, "outlier_topk", batch)
     assert title(fig) == f"outlier topk: {wrong} of 12 are taken for something else"
     (fig,) = strategy_comparison.batch_maps(learner, mini, {"outlier_topk": batch}, n_pool=60)
-    remote = evaluation.remoteness(learner.outputs()[0].numpy(), batch)
+    remote = positions.remoteness(learner.outputs()[0].numpy(), batch)
     assert title(fig).startswith(f"outlier topk: these images lie {remote:.1f} times as far")

@@ -6,14 +6,14 @@ import pytest
 from scipy import stats
 
 from alod.experiments import evaluation
-from alod_book import comparisons, messy_pools
+from alod_book import comparisons, messy_pools, results
 
 README_LINES = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
 README = " ".join(README_LINES)
 
 
 def test_what_the_front_pages_say_of_foreign_images_is_recorded():
-    messy = evaluation.recorded("stress").query("pool == 'foreign_20' and model == 'lenet5'")
+    messy = results.table("stress").query("pool == 'foreign_20' and model == 'lenet5'")
     messy = messy.assign(strategy=comparisons.variants(messy))
     tests = evaluation.gains(messy, "outlier").set_index("strategy")
     assert len(tests) == 11 and (tests["n_seeds"] == 10).all()
@@ -37,7 +37,7 @@ def test_what_the_front_pages_say_of_foreign_images_is_recorded():
 
 
 def test_what_the_front_pages_say_of_all_settings_is_recorded():
-    recorded = evaluation.recorded("strategies")
+    recorded = results.table("strategies")
     rivals = ["uherding", "maxherding", "dbal", "margin", "badge", "bald", "random"]
     own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
     ranks = comparisons.ranks(own).data["mean rank"]
@@ -65,7 +65,7 @@ def test_what_the_front_pages_say_of_all_settings_is_recorded():
 
 
 def test_what_which_queries_win_says_of_single_settings_is_recorded():
-    recorded = evaluation.recorded("strategies")
+    recorded = results.table("strategies")
     rivals = ["uherding", "maxherding", "dbal", "margin", "badge", "bald", "random"]
     own = recorded[recorded["strategy"].isin(["outlier", *rivals])]
     for metric, winners in (
@@ -82,7 +82,7 @@ def test_what_which_queries_win_says_of_single_settings_is_recorded():
     assert means["FashionMNIST", "ResNet18"].idxmax() == "outlier"
     below = means.loc["bald"] < means.loc["random"]
     assert below["MNIST"].sum() + below["FashionMNIST"].sum() == 4  # "in most settings"
-    far = evaluation.recorded("long_run")
+    far = results.table("long_run")
     for _, at in far.groupby(["dataset", "n_labeled"]):
         wide = at.pivot_table(index="seed", columns="strategy", values="test_accuracy")
         lead = wide["outlier"] - wide["dbal"]
@@ -90,31 +90,31 @@ def test_what_which_queries_win_says_of_single_settings_is_recorded():
 
 
 def test_what_the_chapters_say_of_seconds_is_recorded():
-    rounds = evaluation.recorded("strategies").groupby(["dataset", "model", "round"])
+    rounds = results.table("strategies").groupby(["dataset", "model", "round"])
     medians = rounds["fit_seconds"].median().groupby(["dataset", "model"])
     assert (medians.last() / medians.first()).between(0.9, 1.1).all()
 
 
 def test_what_the_front_pages_say_of_few_labels_is_recorded():
-    few = evaluation.recorded("few_labels").query("inlier_passes > 0")
+    few = results.table("few_labels").query("inlier_passes > 0")
     told = (("mnist", "cnn", 500, 0), ("fashion_mnist", "cnn", 6000, 30))
     for dataset, model, n, epochs in (*told, ("fashion_mnist", "resnet18", 8000, 24)):
         own = few[(few["dataset"] == dataset) & (few["model"] == model)]
         own = own[(own["n_labeled"] == n) & (own["min_epochs"] == epochs)]
         assert own["seed"].nunique() == 5
-        reported = evaluation.PUBLISHED_FULL_SET[dataset, model]
+        reported = results.PUBLISHED_FULL_SET[dataset, model]
         assert own["test_accuracy"].mean() >= reported
-    longer = evaluation.recorded("longer").query("model == 'cnn' and n_labeled == 100")
+    longer = results.table("longer").query("model == 'cnn' and n_labeled == 100")
     assert longer["seed"].nunique() == 5
     assert f"{longer['test_accuracy'].mean():.1%}" == "98.9%"
-    stressed = evaluation.recorded("stress").query("strategy_params == '{}'")
+    stressed = results.table("stress").query("strategy_params == '{}'")
     foreign = messy_pools.pools(stressed).data.query("index != 'long tail, LeNet5'")
     best = foreign["the best rival"].str.split().str[-1].astype(float)
     assert (foreign["accuracy: outlier"].astype(float) > best).all() and len(foreign) == 6
 
 
 def test_what_learning_on_says_of_training_modes_is_recorded():
-    recorded = evaluation.recorded("incremental")
+    recorded = results.table("incremental")
     for dataset, own in recorded.groupby("dataset"):
         tests = evaluation.gains(own, "shrink_perturb", "auc", "training_mode")
         assert (tests["mean_difference"] < 0).all() and (tests["p_holm"] < 0.05).all()
@@ -134,15 +134,15 @@ def test_what_learning_on_says_of_training_modes_is_recorded():
 
 
 def test_what_learning_on_says_of_longer_rounds_is_recorded():
-    longer = evaluation.recorded("longer").query("model == 'cnn'").set_index("n_labeled")
+    longer = results.table("longer").query("model == 'cnn'").set_index("n_labeled")
     first = longer.loc[20]
     whole = first["n_classes_seen"] == 10
     assert first.loc[whole, "test_accuracy"].min() > 0.97
     assert first.loc[~whole, "test_accuracy"].max() < 0.89
     assert (longer.loc[50, "n_classes_seen"] == 10).all()
-    usual = evaluation.recorded("few_labels").query("dataset == 'mnist' and model == 'cnn'")
+    usual = results.table("few_labels").query("dataset == 'mnist' and model == 'cnn'")
     assert 45 < longer["fit_seconds"].median() < 75
-    trial = evaluation.recorded("held_out").query("model == 'cnn' and n_labeled == 100")
+    trial = results.table("held_out").query("model == 'cnn' and n_labeled == 100")
     assert trial.groupby(["steps", "inlier_passes"])["seed"].nunique().tolist() == [2] * 4
     best = trial.groupby(["steps", "inlier_passes"])["held_out_accuracy"].mean().idxmax()
     assert best == (2000, 4)
@@ -151,7 +151,7 @@ def test_what_learning_on_says_of_longer_rounds_is_recorded():
 
 
 def test_what_learning_on_says_of_views_is_recorded():
-    views = evaluation.recorded("views")
+    views = results.table("views")
     setting = ["dataset", "model", "n_labeled"]
     wide = views.pivot_table(index=[*setting, "seed"], columns="views", values="held_out_accuracy")
     assert len(wide) == 8 * 3
@@ -166,34 +166,34 @@ def test_what_learning_on_says_of_views_is_recorded():
 
 def test_what_three_classifiers_says_of_thirty_and_sixty_passes_is_recorded():
     at_the_end = "dataset == 'fashion_mnist' and model == 'resnet18' and n_labeled == 8000"
-    thirty = evaluation.recorded("few_labels").query(
+    thirty = results.table("few_labels").query(
         f"{at_the_end} and min_epochs == 30 and inlier_passes > 0"
     )["test_accuracy"]
-    sixty = evaluation.recorded("longer").query(at_the_end)["test_accuracy"]
+    sixty = results.table("longer").query(at_the_end)["test_accuracy"]
     assert len(thirty) == len(sixty) == 5
-    short = evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"] - thirty.mean()
+    short = results.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"] - thirty.mean()
     assert 0 < short < thirty.sem()
     assert sixty.mean() < thirty.mean()
-    trial = evaluation.recorded("held_out").query("dataset == 'fashion_mnist'")
+    trial = results.table("held_out").query("dataset == 'fashion_mnist'")
     means = trial.groupby("min_epochs")["held_out_accuracy"].mean()
     assert means[60] < means[30]
 
 
 def test_what_three_classifiers_says_of_predictions_from_views_is_recorded():
     clothing = "dataset == 'fashion_mnist' and model == 'resnet18'"
-    runs = evaluation.recorded("few_labels").query(clothing)
+    runs = results.table("few_labels").query(clothing)
     assert set(runs.loc[runs["views"] > 0, "min_epochs"]) == {24}
     end = runs.query("views == 16 and n_labeled == 8000")
     assert sorted(end["seed"]) == [0, 1, 2, 3, 4]
-    assert end["test_accuracy"].min() > evaluation.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"]
-    full = evaluation.recorded("full_set").query(clothing).groupby("views")["test_accuracy"]
+    assert end["test_accuracy"].min() > results.PUBLISHED_FULL_SET["fashion_mnist", "resnet18"]
+    full = results.table("full_set").query(clothing).groupby("views")["test_accuracy"]
     assert full.size().to_dict() == {0: 5, 16: 3}
     assert full.min()[16] > full.max()[0]
     assert f"{100 * (full.mean()[16] - full.mean()[0]):.1f}" == "0.8"
 
 
 def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
-    levers = evaluation.recorded("regularization")
+    levers = results.table("regularization")
     fields = ["schedule", "label_smoothing", "weight_decay", "dropout", "norm"]
     levers = levers.assign(recipe=levers[fields].astype(str).agg(" ".join, axis=1))
     sure = {}

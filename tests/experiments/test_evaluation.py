@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from alod import AlodError
-from alod.experiments import evaluation
 from alod.experiments.evaluation import (
     area_under_curve,
     areas,
@@ -16,7 +15,6 @@ from alod.experiments.evaluation import (
     holm,
     labels_to_target,
     overall_gains,
-    published_curves,
     rank_strategies,
     summarize,
     targets,
@@ -219,20 +217,6 @@ def test_targets_count_the_seeds_that_get_there():
     assert lost["n_reached"] == 1 and np.isnan(lost["labels_median"]) and lost["labels_low"] == 200
 
 
-def test_published_curves_are_the_originals():
-    curves = published_curves()
-    assert list(curves) == ["dataset", "model", "n_labeled", "test_accuracy"]
-    assert len(curves.groupby(["dataset", "model"])) == 6
-    assert set(evaluation.PUBLISHED_FULL_SET) == set(curves.groupby(["dataset", "model"]).groups)
-    for (dataset, model), run in curves.groupby(["dataset", "model"]):
-        assert run["n_labeled"].is_monotonic_increasing and run["n_labeled"].iloc[0] == 200
-        assert run["test_accuracy"].max() < evaluation.PUBLISHED_FULL_SET[dataset, model]
-    cnn = curves.query("dataset == 'mnist' and model == 'cnn'")
-    assert labels_to_target(cnn["n_labeled"], cnn["test_accuracy"], 0.97) == pytest.approx(
-        2000, rel=0.01
-    )
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -268,26 +252,3 @@ def test_bad_tables_are_refused_in_one_line(call, message):
     with pytest.raises(AlodError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
-
-
-def test_remoteness_compares_distances_to_the_nearest_others():
-    points = np.random.default_rng(0).normal(size=(50, 5))
-    batch = [3, 7, 20, 41]
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
-    apart = np.linalg.norm(unit[:, None] - unit, axis=2) + 9 * np.eye(50)
-    near = np.sort(apart, axis=1)[:, :6].mean(1)
-    found = evaluation.remoteness(points, batch, n_neighbors=6)
-    assert found == pytest.approx(near[batch].mean() / near.mean())
-    assert evaluation.remoteness(points, range(50)) == pytest.approx(1)
-
-
-def test_border_share_counts_images_with_a_foreign_neighbor():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(60, 5))
-    targets = rng.integers(0, 2, 60)
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
-    near = np.argsort(-(unit @ unit.T), axis=1)[:, :4]  # itself and three neighbors
-    mixed = (targets[near] != targets[:, None]).any(axis=1)
-    indices = np.arange(0, 60, 3)
-    share = evaluation.border_share(points, targets, indices, n_neighbors=3)
-    assert share == pytest.approx(mixed[indices].mean())

@@ -1,6 +1,4 @@
-"""Recorded results, as chapters and scripts read them: maps of full pools, settings by recipe.
-
-Plain tables come from `alod.experiments.evaluation.recorded`.
+"""Recorded results, as chapters and scripts read them: tables, published curves, maps of pools.
 
 Parameters
 ----------
@@ -26,15 +24,53 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alod.errors import AlodError
-from alod.experiments.evaluation import REPOSITORY, SETTING
+from alod.experiments.evaluation import SETTING
 from alod_book.figures import DATASET_NAMES, MODEL_NAMES, spelled
+
+REPOSITORY = "https://raw.githubusercontent.com/alod-book/alod/main"
+# Test accuracy after training on the full set, as reported by the original's repository
+# (AyaMigdadi, 2023, "Active-learning-using-outlier-detection", github.com/AyaMigdadi).
+PUBLISHED_FULL_SET = {
+    ("mnist", "cnn"): 0.9911,
+    ("mnist", "lenet5"): 0.9831,
+    ("mnist", "resnet18"): 0.9911,
+    ("fashion_mnist", "cnn"): 0.9073,
+    ("fashion_mnist", "lenet5"): 0.8703,
+    ("fashion_mnist", "resnet18"): 0.9124,
+}
+
+
+def table(stem: str) -> pd.DataFrame:
+    """Load the curves that ``alod sweep`` and ``alod compare`` made of an experiment file.
+
+    Of ``book/experiments/<stem>.yaml`` and ``book/results/<stem>.csv`` by their `stem`, from the
+    checkout of this package or the book's repository; see :func:`alod.experiments.record.tidy`.
+    """
+    file = f"book/results/{stem}.csv"
+    checkout = Path(__file__).parents[1] / file
+    place = str(checkout) if checkout.exists() else f"{REPOSITORY}/{file}"
+    try:
+        return pd.read_csv(place)
+    except OSError as error:
+        raise AlodError(f"{place}: {error}; is there an experiment file {stem}.yaml?") from None
+
+
+def published_curves() -> pd.DataFrame:
+    """Return the original's learning curves, as its repository reports them.
+
+    They are cited, not ours: accuracy on the test set, on which its runs also stopped, by nominal
+    labels, of which about half of each later batch had been bought before (AyaMigdadi, 2023,
+    "Active-learning-using-outlier-detection"). Columns ``dataset`` (``mnist, fashion_mnist``),
+    ``model`` (``cnn, lenet5, resnet18``), ``n_labeled`` int64, ``test_accuracy`` in [0, 1].
+    """
+    return pd.read_csv(Path(__file__).with_name("published.csv"))
 
 
 def maps(dataset: str, model: str) -> dict[str, NDArray[Any]]:
     """Load the recorded maps of a full pool of N images, of which S are shown with their image.
 
     Made by ``scripts/make_projections.py``; how far each map can be trusted is in the table
-    ``alod.experiments.evaluation.recorded("projections")``. `dataset` is ``mnist`` or
+    ``table("projections")``. `dataset` is ``mnist`` or
     ``fashion_mnist``, `model` the classifier.
 
     Returns
