@@ -33,14 +33,7 @@ from alod._depth import Span, common_span
 from alod.data import from_arrays, span_of
 from alod.errors import AlodError
 from alod.files import refusing, sync, write_atomically
-from alod.images.files import (
-    Stamp,
-    left_out,
-    list_images,
-    open_upright,
-    read_square,
-    refuse_unread,
-)
+from alod.images.files import Stamp, left_out, list_images, open_upright, read_square, refuse_unread
 from alod.images.names import nfc
 
 Listing = dict[str, Stamp]

@@ -75,7 +75,9 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
         path.mkdir(parents=True, exist_ok=True)
     try:
         with lock_run(path, PATIENCE):
-            _sweep_leftovers(path)
+            for leftover in (*path.glob(".*"), *path.glob("pool/.*")):  # of processes killed
+                if leftover.is_file() and leftover.name != ".lock":
+                    leftover.unlink(missing_ok=True)
             run = _open(path, images, given)
     except Exception:
         if not (path / "run.json").exists():
@@ -215,13 +217,6 @@ def _check_new(path: Path, images: object) -> None:
             raise AlodError(f"{path}: {told}; give a folder of its own")
     if images is None:
         raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
-
-
-def _sweep_leftovers(path: Path) -> None:
-    """Delete the temporary files of processes that were killed; the lock is held."""
-    for leftover in (*path.glob(".*"), *path.glob("pool/.*")):
-        if leftover.is_file() and leftover.name != ".lock":
-            leftover.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ from alod.training import Images
 from alod.view import Selection
 
 PATIENCE = 60  # seconds to wait for another process that writes to the run
+
+
+def _of_learner(name: str, told: str) -> Any:
+    return property(attrgetter(f"learner.{name}"), doc=told)
 
 
 class LabelingRun:
@@ -63,30 +68,13 @@ class LabelingRun:
         self._journal = Journal(folder / "labels.csv")
         self._learned: int | None = None  # checksum of the labels learned from
 
-    @property
-    def answers(self) -> np.ndarray:
-        """int64 (N,), codes of :class:`alod.answers.Answers`: a class, or why there is none."""
-        return self.learner.answers
-
-    @property
-    def labeled(self) -> np.ndarray:
-        """int64 (L,), ascending positions of the labeled images, the audit set left out."""
-        return self.learner.labeled
-
-    @property
-    def foreign(self) -> np.ndarray:
-        """int64 (F,), ascending positions of foreign images, the audit set left out."""
-        return self.learner.foreign
-
-    @property
-    def pool(self) -> np.ndarray:
-        """int64 (U,), ascending positions of images to choose from, the audit set left out."""
-        return self.learner.pool
-
-    @property
-    def waiting(self) -> np.ndarray:
-        """int64 (W,), ascending positions of the images asked for and not yet answered."""
-        return self.learner.waiting
+    # All positions ascend, and leave the audit set out.
+    answers: np.ndarray = _of_learner("answers", "Codes of :class:`alod.answers.Answers`, (N,).")
+    labeled: np.ndarray = _of_learner("labeled", "Positions of labeled images, int64 (L,).")
+    foreign: np.ndarray = _of_learner("foreign", "Positions of foreign images, int64 (F,).")
+    pool: np.ndarray = _of_learner("pool", "Positions of images to choose from, int64 (U,).")
+    waiting: np.ndarray = _of_learner("waiting", "Positions asked for, unanswered, int64 (W,).")
+    fitted: bool = _of_learner("fitted", "Whether the classifier has learned from any label.")
 
     @property
     def audit(self) -> np.ndarray:
@@ -97,11 +85,6 @@ class LabelingRun:
     def unaudited(self) -> np.ndarray:
         """int64 (V,), ascending positions of the audit set's images without an answer."""
         return self.audit[self.answers[self.audit] == UNLABELED]
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the classifier has learned from any label."""
-        return self.learner.fitted
 
     @property
     def up_to_date(self) -> bool:
