@@ -162,8 +162,11 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
     cache = path / "pool"
     old = cached(cache)
     if root is not None and (root.is_dir() or old is None or images is not None):
-        if old is not None and images is not None:
-            _check_same_folder(path, root, old)
+        if old is not None and images is not None and root.is_dir():
+            few = old.files[:: max(1, len(old.files) // 1000)]
+            if not any((root / n).is_file() for name in few for n in spellings(name)):
+                told = f"was made with other images than {root} holds, {few[0]} for one"
+                raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
         pool = read_folder(root, cache, side)
     elif images is not None and root is None:
         if old is None:
@@ -182,13 +185,6 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
     if old is None or pool.images.filename != old.images.filename:
         _tell_changes(path, pool, old)
     return pool
-
-
-def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
-    few = old.files[:: max(1, len(old.files) // 1000)]
-    if root.is_dir() and not any((root / n).is_file() for name in few for n in spellings(name)):
-        told = f"was made with other images than {root} holds, {few[0]} for one"
-        raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
 
 
 def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:

@@ -49,7 +49,8 @@ class LabelingRun:
     made. `images`: uint8 (N, C, H, W), memory-mapped; `files`: the name of each, its path below the
     image folder `root`, or its row in the array, where `root` is None; `position`: and back.
     `broken`: image files left out, and why; `gone`: images with an answer that are not there any
-    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
+    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`. All
+    positions ascend; those of the audit set are only in `audit` and `unaudited`.
     """
 
     kept = True  # what is answered outlives the process
@@ -68,7 +69,6 @@ class LabelingRun:
         self._journal = Journal(folder / "labels.csv")
         self._learned: int | None = None  # checksum of the labels learned from
 
-    # All positions ascend, and leave the audit set out.
     answers: np.ndarray = _of_learner("answers", "Codes of :class:`alod.answers.Answers`, (N,).")
     labeled: np.ndarray = _of_learner("labeled", "Positions of labeled images, int64 (L,).")
     foreign: np.ndarray = _of_learner("foreign", "Positions of foreign images, int64 (F,).")
@@ -78,12 +78,12 @@ class LabelingRun:
 
     @property
     def audit(self) -> np.ndarray:
-        """int64 (A,), ascending positions of the audit set."""
+        """Positions of the audit set, int64 (A,)."""
         return np.flatnonzero(self.learner.ledger.held_out)
 
     @property
     def unaudited(self) -> np.ndarray:
-        """int64 (V,), ascending positions of the audit set's images without an answer."""
+        """Positions of the audit set's images without an answer, int64 (V,)."""
         return self.audit[self.answers[self.audit] == UNLABELED]
 
     @property
