@@ -40,8 +40,8 @@ def from_folder(
 
     Every kind of file that Pillow reads counts. Photos are turned upright, cropped to the central
     square and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; transparent
-    pixels become white, and more than 8 bits are scaled as :func:`alod.data.span_of` says. C is 1
-    if all images are grey, otherwise 3.
+    pixels become white, more than 8 bits are scaled as :func:`alod.data.span_of` says. C is 1 if
+    all images are grey, otherwise 3.
 
     `test_fraction`, from 0 to below 1, is the share of the labeled images of every class that is
     drawn by `seed` and set aside for testing. It is refused where it sets none aside, or where

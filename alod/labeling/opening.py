@@ -39,9 +39,8 @@ def open_run(
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
     a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they can only
-    be what they are, but for the `device`; a `model` or `strategy` of one's own is to be given
-    each time.
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they stay what
+    they are, but the `device`; a `model` or `strategy` of one's own is to be given each time.
 
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
@@ -158,7 +157,6 @@ def _image_root(path: Path, images: Source, stored: object) -> Path | None:
 
 
 def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
-    """Read the images, or go on with those that were read before."""
     cache = path / "pool"
     old = cached(cache)
     if root is not None and (root.is_dir() or old is None or images is not None):
