@@ -38,19 +38,17 @@ def book_run(
     """Execute a chapter with parameters, after checking their names and types."""
     from alod_book.chapters import ChapterFailed, run_chapter
 
-    pairs = dict(_pair(text) for text in parameter or [])
+    pairs = {}
+    for text in parameter or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise AlodError(f"-p {text!r}: expected NAME=VALUE")
+        pairs[name] = value
     try:
         print(run_chapter(chapter, pairs, out))
     except ChapterFailed as failure:
         print(failure, file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise AlodError(f"-p {text!r}: expected NAME=VALUE")
-    return name, value
 
 
 def _join_pairs(arguments: list[str]) -> list[str]:

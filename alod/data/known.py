@@ -100,10 +100,7 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
 
 
 def data_folder(folder: Path | str | None = None) -> Path:
-    """Return where raw data are looked for first, and downloaded to.
-
-    `folder` if given, else the environment variable ``ALOD_DATA``, else the user's cache directory.
-    """
+    """Return where raw data lie: `folder`, else the environment's ``ALOD_DATA``, else a cache."""
     given = folder or os.environ.get("ALOD_DATA") or platformdirs.user_cache_dir("alod")
     return Path(given).expanduser()
 

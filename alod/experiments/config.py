@@ -40,8 +40,7 @@ class ExperimentConfig(Recipe):
     labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
     bought in all after each of these, ascending. `keep_embeddings`: write ``embeddings.npz``, of
     every pool image before learning, after the first set and at the end. `diagnose`: add to the
-    history what :mod:`alod.experiments.diagnose` tells; it costs an inference over the pool at the
-    end.
+    history what :mod:`alod.experiments.diagnose` tells, for an inference over the pool at the end.
 
     >>> ExperimentConfig(dataset="mnist_mini", n_initial=20, n_query=10, rounds=1).n_labels
     30

@@ -255,9 +255,8 @@ def targets(
     for key, own in curves.groupby(list(by), sort=False, observed=True):
         runs = [run.sort_values("n_labeled") for _, run in own.groupby("seed")]
         for accuracy in accuracies:
-            needed = pd.Series(
-                [labels_to_target(r["n_labeled"], r["test_accuracy"], accuracy) for r in runs]
-            )
+            each = (labels_to_target(r["n_labeled"], r["test_accuracy"], accuracy) for r in runs)
+            needed = pd.Series(each)
             # Sorted, what never got there comes last.
             middle = needed.fillna(np.inf).median()
             median = middle if np.isfinite(middle) else np.nan

@@ -67,7 +67,13 @@ def _stack(runs: list[Run], also: Collection[str] = ()) -> pd.DataFrame:
     if not runs:
         raise AlodError("no finished run: expected at least one; run or resume the sweep first")
     others = (name for name in FIELDS if name not in (*SETTINGS, "seed"))
-    varied = [name for name in others if name in also or _varies(name, runs)]
+    configs = [run.config for run in runs]
+    n_kinds = len({(c.dataset, c.model) for c in configs})
+
+    def varies(name: str) -> bool:
+        return len(_distinct([c.dataset, c.model, getattr(c, name)] for c in configs)) > n_kinds
+
+    varied = [name for name in others if name in also or varies(name)]
     cells = [{name: _in_a_cell(getattr(run.config, name)) for name in varied} for run in runs]
     curves = [run.curve.assign(**told) for run, told in zip(runs, cells, strict=True)]
     return _sorted(pd.concat(curves), [*SETTINGS, *varied, "seed", "round"])
@@ -77,13 +83,6 @@ def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Sort the rows by the keys, and put these before the other columns."""
     rest = [column for column in table if column not in keys]
     return table[[*keys, *rest]].sort_values(keys, ignore_index=True)
-
-
-def _varies(name: str, runs: list[Run]) -> bool:
-    configs = [run.config for run in runs]
-    kinds = _distinct([c.dataset, c.model] for c in configs)
-    told = _distinct([c.dataset, c.model, getattr(c, name)] for c in configs)
-    return len(told) > len(kinds)
 
 
 def _setting_columns(table: pd.DataFrame) -> list[str]:

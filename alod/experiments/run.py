@@ -3,8 +3,10 @@
 A run folder holds ``config.json``, ``history.csv`` and ``queries.csv``, which grow with each round,
 ``provenance.json`` once it is finished and ``checkpoint.pt`` until then. A kill at any moment loses
 at most the round in progress, and the files end up the same but for the times. Two processes on one
-folder take turns. `config` is what to do, `folder` or `out` the run's own folder, `data` the
-images, by default those of ``config.dataset``.
+folder take turns.
+
+`config` is what to do, `folder` or `out` the run's own folder, `data` the images, by default those
+of ``config.dataset``.
 
 >>> config = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=1, steps=5)
 >>> run = run_experiment(config, "runs/a", on_round=lambda row: None)

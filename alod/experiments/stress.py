@@ -23,12 +23,8 @@ from alod.errors import AlodError, check_name
 COPIES, NOISE = 3, 16  # the spread of the noise, of 255
 IMBALANCE = 50  # of the commonest class and the rarest; those between are thinned geometrically
 # Where the images that are not of the task come from.
-STRANGERS = {
-    "mnist": "fashion_mnist",
-    "fashion_mnist": "mnist",
-    "mnist_mini": "fashion_mnist_mini",
-    "fashion_mnist_mini": "mnist_mini",
-}
+STRANGERS = {"mnist": "fashion_mnist", "fashion_mnist": "mnist"}
+STRANGERS |= {f"{own}_mini": f"{other}_mini" for own, other in STRANGERS.items()}
 
 
 def _duplicates(data: Dataset, rng: Generator) -> Dataset:

@@ -101,8 +101,7 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
         with suppress(OSError):  # finished runs can be read from a disk that cannot be written
             _tries(folder).unlink()
     failed: dict[Path, str] = {}
-    deaths_idle = 0
-    done = len(runs) - len(left)
+    deaths_idle, done = 0, len(runs) - len(left)
     path = [str(Path(place).absolute()) for place in sys.path]
     # The mean over all runs so far: they differ too much for the last few to tell the time left.
     with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", smoothing=0) as bar:
@@ -111,10 +110,8 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
             fresh = [folder for folder in left if not tries[folder]]
             # Who was running when a process died waits till the end, then runs with none beside.
             tasks = [joblib.delayed(_attempt)(left[f], f, path) for f in fresh or left]
-            n_tasks = at_once if fresh else "1"
-            parallel = joblib.Parallel(
-                batch_size=1, pre_dispatch=n_tasks, return_as="generator_unordered"
-            )
+            order = {"pre_dispatch": at_once if fresh else "1", "return_as": "generator_unordered"}
+            parallel = joblib.Parallel(batch_size=1, **order)
             try:
                 for folder, problem in parallel(tasks):
                     del left[folder]

@@ -67,10 +67,7 @@ def predictions(learner: ActiveLearner) -> npt.NDArray[np.int64]:
 def suggestions(
     learner: ActiveLearner, classes: Sequence[str], indices: npt.NDArray[np.int64]
 ) -> list[str]:
-    """Return the class that each of the images at `indices`, int64 (k,), is taken for.
-
-    Blank before the first fit.
-    """
+    """Name what each image at `indices`, int64 (k,), is taken for; blank before the first fit."""
     if not learner.fitted:
         return [""] * len(indices)
     return [classes[c] for c in predictions(learner)[indices]]

@@ -39,9 +39,8 @@ def open_run(
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
     a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they can only
-    be what they are, but for the `device`; a `model` or `strategy` of one's own is to be given
-    each time.
+    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they stay what
+    they are, but the `device`; a `model` or `strategy` of one's own is to be given each time.
 
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
@@ -75,7 +74,9 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
         path.mkdir(parents=True, exist_ok=True)
     try:
         with lock_run(path, PATIENCE):
-            _sweep_leftovers(path)
+            for leftover in (*path.glob(".*"), *path.glob("pool/.*")):  # of processes killed
+                if leftover.is_file() and leftover.name != ".lock":
+                    leftover.unlink(missing_ok=True)
             run = _open(path, images, given)
     except Exception:
         if not (path / "run.json").exists():
@@ -156,12 +157,14 @@ def _image_root(path: Path, images: Source, stored: object) -> Path | None:
 
 
 def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
-    """Read the images, or go on with those that were read before."""
     cache = path / "pool"
     old = cached(cache)
     if root is not None and (root.is_dir() or old is None or images is not None):
-        if old is not None and images is not None:
-            _check_same_folder(path, root, old)
+        if old is not None and images is not None and root.is_dir():
+            few = old.files[:: max(1, len(old.files) // 1000)]
+            if not any((root / n).is_file() for name in few for n in spellings(name)):
+                told = f"was made with other images than {root} holds, {few[0]} for one"
+                raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
         pool = read_folder(root, cache, side)
     elif images is not None and root is None:
         if old is None:
@@ -180,13 +183,6 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
     if old is None or pool.images.filename != old.images.filename:
         _tell_changes(path, pool, old)
     return pool
-
-
-def _check_same_folder(path: Path, root: Path, old: Pool) -> None:
-    few = old.files[:: max(1, len(old.files) // 1000)]
-    if root.is_dir() and not any((root / n).is_file() for name in few for n in spellings(name)):
-        told = f"was made with other images than {root} holds, {few[0]} for one"
-        raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
 
 
 def _tell_changes(path: Path, pool: Pool, old: Pool | None) -> None:
@@ -215,13 +211,6 @@ def _check_new(path: Path, images: object) -> None:
             raise AlodError(f"{path}: {told}; give a folder of its own")
     if images is None:
         raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
-
-
-def _sweep_leftovers(path: Path) -> None:
-    """Delete the temporary files of processes that were killed; the lock is held."""
-    for leftover in (*path.glob(".*"), *path.glob("pool/.*")):
-        if leftover.is_file() and leftover.name != ".lock":
-            leftover.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

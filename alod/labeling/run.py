@@ -11,6 +11,7 @@ import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ from alod.view import Selection
 PATIENCE = 60  # seconds to wait for another process that writes to the run
 
 
+def _of_learner(name: str, told: str) -> Any:
+    return property(attrgetter(f"learner.{name}"), doc=told)
+
+
 class LabelingRun:
     """A learner whose answers live in a `folder`; :func:`alod.open_run` makes it.
 
@@ -44,7 +49,8 @@ class LabelingRun:
     made. `images`: uint8 (N, C, H, W), memory-mapped; `files`: the name of each, its path below the
     image folder `root`, or its row in the array, where `root` is None; `position`: and back.
     `broken`: image files left out, and why; `gone`: images with an answer that are not there any
-    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
+    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`. All
+    positions ascend; those of the audit set are only in `audit` and `unaudited`.
     """
 
     kept = True  # what is answered outlives the process
@@ -63,45 +69,22 @@ class LabelingRun:
         self._journal = Journal(folder / "labels.csv")
         self._learned: int | None = None  # checksum of the labels learned from
 
-    @property
-    def answers(self) -> np.ndarray:
-        """int64 (N,), codes of :class:`alod.answers.Answers`: a class, or why there is none."""
-        return self.learner.answers
-
-    @property
-    def labeled(self) -> np.ndarray:
-        """int64 (L,), ascending positions of the labeled images, the audit set left out."""
-        return self.learner.labeled
-
-    @property
-    def foreign(self) -> np.ndarray:
-        """int64 (F,), ascending positions of foreign images, the audit set left out."""
-        return self.learner.foreign
-
-    @property
-    def pool(self) -> np.ndarray:
-        """int64 (U,), ascending positions of images to choose from, the audit set left out."""
-        return self.learner.pool
-
-    @property
-    def waiting(self) -> np.ndarray:
-        """int64 (W,), ascending positions of the images asked for and not yet answered."""
-        return self.learner.waiting
+    answers: np.ndarray = _of_learner("answers", "Codes of :class:`alod.answers.Answers`, (N,).")
+    labeled: np.ndarray = _of_learner("labeled", "Positions of labeled images, int64 (L,).")
+    foreign: np.ndarray = _of_learner("foreign", "Positions of foreign images, int64 (F,).")
+    pool: np.ndarray = _of_learner("pool", "Positions of images to choose from, int64 (U,).")
+    waiting: np.ndarray = _of_learner("waiting", "Positions asked for, unanswered, int64 (W,).")
+    fitted: bool = _of_learner("fitted", "Whether the classifier has learned from any label.")
 
     @property
     def audit(self) -> np.ndarray:
-        """int64 (A,), ascending positions of the audit set."""
+        """Positions of the audit set, int64 (A,)."""
         return np.flatnonzero(self.learner.ledger.held_out)
 
     @property
     def unaudited(self) -> np.ndarray:
-        """int64 (V,), ascending positions of the audit set's images without an answer."""
+        """Positions of the audit set's images without an answer, int64 (V,)."""
         return self.audit[self.answers[self.audit] == UNLABELED]
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the classifier has learned from any label."""
-        return self.learner.fitted
 
     @property
     def up_to_date(self) -> bool:

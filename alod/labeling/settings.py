@@ -16,8 +16,7 @@ class Settings(Recipe):
     `classes`: class names, two or more. `image_size`: height and width to which image files are
     brought, 16 to 1024; the time to learn grows with its square. `folders_are_classes`: take the
     images in folders named like a class as labeled. `audit`: images drawn at random to estimate the
-    accuracy; they are never learned from, and up to half of each batch is of them until all are
-    answered.
+    accuracy, never learned from; up to half of each batch is of them until all are answered.
 
     >>> Settings(classes=("cat", "dog"), audit=50).steps
     300

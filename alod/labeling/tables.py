@@ -84,9 +84,8 @@ def read_answers(
 
     UTF-8 text with a header line that names a column ``file`` and a column ``label``, among others,
     separated by commas, semicolons or tabs. Rows with a blank label are passed over. `files` are
-    the images that there are, their names in the Unicode form NFC; absolute paths below `root`,
-    the folder of the images, are understood. If any row is wrong, its line is named and nothing is
-    taken.
+    the images that there are, their names in the Unicode form NFC; absolute paths below `root`, the
+    folder of the images, are understood. If any row is wrong, its line is named, nothing is taken.
     """
     with refusing(path, "expected a CSV file with the columns file and label"):
         content = Path(path).read_bytes()
