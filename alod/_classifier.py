@@ -13,32 +13,12 @@ from alod.training import Images
 
 
 class Classifier:
-    """What learns: images in, (embedding, logits) out.
+    """What learns: images in, (embedding, logits (N, n_classes)) out.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Its model is built, or copied: two classifiers of one module would train each other's.
-    images : Tensor
-        Two of the pool, (2, C, H, W), on which the module's contract is checked.
-    n_classes : int
-        Columns of the logits.
-    seed : int
-        Of the initial weights of a model that is built.
-
-    Attributes
-    ----------
-    module : torch.nn.Module
-        On ``device``, in evaluation mode but while it learns.
-    fitted : bool
-        Whether it has learned from any label.
-
-    Examples
-    --------
-    >>> import torch
-    >>> images = torch.zeros(2, 1, 28, 28)
-    >>> Classifier(Recipe(model="lenet5"), images, n_classes=10, seed=0).fitted
-    False
+    The model of `recipe` is built from `seed`, or copied: two classifiers of one module would train
+    each other's. Its contract is checked on `images` (2, C, H, W) of the pool. ``module`` lies on
+    ``device``, in evaluation mode but while it learns; ``fitted`` tells whether it has learned from
+    any label.
     """
 
     def __init__(self, recipe: Recipe, images: Tensor, n_classes: int, seed: int) -> None:
@@ -55,10 +35,8 @@ class Classifier:
         self._taught: dict[str, Tensor] | None = None
 
     def learn(self, images: Tensor, targets: Tensor, seed: int) -> None:
-        """Learn from labeled `images`, (L, C, H, W), with `targets` int64 (L,).
-
-        Sets out from where the last labels had led, or by the recipe's training mode.
-        """
+        """Learn from `images` (L, C, H, W) with `targets` int64 (L,) by the training mode."""
+        # Sets out from where the last labels had led, without inliers.
         if self._taught is not None:
             self.module.load_state_dict(self._taught)
         # The first fit sets out from the initial weights in every mode.
@@ -66,7 +44,7 @@ class Classifier:
         self._fit(self.module, images, targets, seed, mode)
         self.fitted = True
         if self._recipe.inlier_passes:
-            # Here the next fit sets out, or it would inherit what wrong inliers have taught.
+            # Or the next fit would inherit what wrong inliers have taught.
             self._taught = cpu_copy(self.module.state_dict())
 
     def learn_inliers(self, images: Tensor, targets: Tensor, seed: int, inliers: Tensor) -> None:
@@ -115,9 +93,8 @@ class Classifier:
     def logits(self, images: Images) -> Tensor:
         """Return logits (N, C), whose softmax is the mean over the views where there are any."""
         if self._recipe.views and self._recipe.augment not in (None, "none"):
-            shares = training.infer_views(
-                self.module, images, self._recipe.augment, self._recipe.views
-            )
+            recipe = self._recipe
+            shares = training.infer_views(self.module, images, recipe.augment, recipe.views)
             geometry.check_finite(shares)
             return shares.log()
         logits = self.infer(images)[1]
@@ -125,10 +102,9 @@ class Classifier:
         return logits
 
     def dropped(self, images: Images, embeddings: Tensor, n: int, seed: int) -> Tensor:
-        """Return `n` dropout samples of the logits of `images`, float32 (n, N, C).
+        """Return `n` dropout samples of logits, float32 (n, N, C); refuse those that are all alike.
 
-        `embeddings` float32 (N, D) are what :meth:`infer` made of them; `seed` is of what is
-        dropped. Samples that do not differ are refused.
+        `embeddings` float32 (N, D) are what :meth:`infer` made of `images`.
         """
         samples = training.infer_dropout(self.module, images, embeddings, n, seed)
         if n > 1 and bool((samples == samples[:1]).all()):

@@ -17,19 +17,10 @@ class Answers:
 
     A code is a class, from 0 to `n_classes` - 1, or ``FOREIGN``, ``UNLABELED``, ``SKIPPED`` or
     ``UNCLEAR``. What a method is given is checked whole before any of it is taken; `indices` are
-    int64 (k,), positions among the `n_images`.
+    int64 (k,), positions among the `n_images`. ``codes`` is int64 (N,); ``asked``, bool (N,), tells
+    which wait for an answer, ``held_out``, bool (N,), which, such as those of an audit, are neither
+    learned from nor asked for.
 
-    Attributes
-    ----------
-    codes : numpy.ndarray
-        int64 (N,).
-    asked : numpy.ndarray
-        bool (N,), whether the image waits for an answer.
-    held_out : numpy.ndarray
-        bool (N,), images, such as those of an audit, that are neither learned from nor asked for.
-
-    Examples
-    --------
     >>> answers = Answers(4, n_classes=2)
     >>> answers.ask(np.array([1, 3]))
     >>> answers.take(*answers.taught(np.array([3]), np.array([0])))
@@ -82,10 +73,7 @@ class Answers:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what :meth:`take` takes of `labels`, int (k,), of images that wait, or `unasked`.
 
-        Raises
-        ------
-        AlodError
-            If an index was not asked for or has its answer already, or a label is out of range.
+        An index that does not wait, or a label out of range, is refused.
         """
         indices = self._known(indices) if unasked else self._waiting(indices)
         codes = np.asarray(labels)

@@ -44,23 +44,13 @@ def features(
     ``self_supervised``: of what an encoder, trained on the pool itself (about a minute on two
     cores), makes of them: to know an image again in two distorted views of it, among others' views
     (Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of visual
-    representations"). Images larger than 28×28 are averaged down to it first. All is fitted on
-    10,000 images, or up to twice as many, evenly spaced over the pool.
+    representations"). All is fitted on 10,000 images, or up to twice as many, evenly spaced over
+    the pool.
 
-    Parameters
-    ----------
-    images : Tensor or numpy array
-        uint8 or float in [0, 1], (N, C, H, W), N at least 2.
-    seed : int
-        Of the convolutions' and the encoder's weights; pixels need none.
-    device : str or torch.device
-        Where the encoder is trained; the rest is computed on the CPU.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, D) on the CPU, D = min(50, N - 1, what there is); the same for the same images,
-        and computed once for them: do not change it in place.
+    `images` (N, C, H, W), N at least 2, are uint8 or float in [0, 1]; larger ones are averaged down
+    to 28×28. `seed` draws the convolutions' and the encoder's weights, `device` trains the encoder;
+    the rest runs on the CPU. Return float32 (N, D) there, D = min(50, N - 1, what there is),
+    computed once for the same images: do not change it in place.
     """
     check_name("features", kind, FEATURES)
     key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
@@ -82,7 +72,6 @@ def _checksum(images: Images) -> int:
 
 
 def _components(images: Images, describe: Describe) -> Tensor:
-    """Return the leading principal components of the descriptions, float32 (N, D)."""
     sample = torch.cat(list(_batches(_some(images), describe)))
     center = sample.mean(0)
     # The leading eigenvectors of the covariance; float64 makes them the same on every machine
@@ -158,11 +147,6 @@ def _block(channels: int, out: int) -> nn.Module:
 
 
 def _train(images: Tensor, device: torch.device, seed: int = 0) -> _Encoder:
-    """Train an encoder to know an image again in two distorted views of it, among others' views.
-
-    Views of images (N, C, H, W) are those of :func:`alod.training.augment_batch` for digits, which
-    leave the class of other things alone, too, with a square erased.
-    """
     with seeded(seed, device):
         encoder = _Encoder(images.shape[1]).to(device).train()
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-2)
@@ -180,11 +164,7 @@ def _train(images: Tensor, device: torch.device, seed: int = 0) -> _Encoder:
 
 
 def _contrastive_loss(views: Tensor) -> Tensor:
-    """Return the normalized temperature-scaled cross entropy (NT-Xent) of views in pairs.
-
-    Of views (2 N, D), rows i and N + i show the same image; the lower, the better each view tells
-    its partner from the 2 N - 2 others.
-    """
+    """Return the loss NT-Xent of views (2 N, D), of which rows i and N + i show the same image."""
     views = functional.normalize(views)
     similarity = views @ views.T / TEMPERATURE
     itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
@@ -193,5 +173,5 @@ def _contrastive_loss(views: Tensor) -> Tensor:
 
 
 def _view(images: Tensor) -> Tensor:
-    """Distort each image by a random affine map and erase a square of it."""
+    # Distortions of digits leave the class of other things alone, too.
     return erase_square(augment_batch(images, "digits"), ERASED)

@@ -18,11 +18,7 @@ from typing import Any, SupportsIndex, cast
 
 
 class AlodError(ValueError):
-    """Bad input, refused before any compute is spent.
-
-    The message is one line that names the value, what was expected and how to mend it. The command
-    line prints it and exits with 2.
-    """
+    """Bad input, refused before any compute is spent; the command line exits with 2."""
 
 
 def one_line(error: BaseException) -> str:
@@ -60,10 +56,7 @@ def check_count(name: str, value: object, low: int, high: int | None = None, why
 
 
 def plain(value: Any) -> Any:
-    """Return a single number of NumPy, pandas or torch as Python's own, which files can hold.
-
-    A dict `value` is returned with such values, anything else as it is.
-    """
+    """Return a number of NumPy, pandas or torch, or those in a dict `value`, as Python's own."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     is_single = getattr(value, "ndim", None) == 0 and hasattr(value, "item")

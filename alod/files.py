@@ -23,8 +23,7 @@ def write_atomically(
 ) -> None:
     """Write a file so that a reader, or a kill at any moment, sees the old or the new, never half.
 
-    Text is written as UTF-8; the folder must exist. If the disk refuses, so does this, with `mend`,
-    and the old file is as it was.
+    Text becomes UTF-8; the folder must exist. What the disk refuses is told with `mend`.
     """
     data = content.encode() if isinstance(content, str) else content
     with refusing(path, mend):
@@ -93,11 +92,7 @@ def _say_unlocked(path: Path) -> None:
 
 @contextmanager
 def refusing(path: Path, mend: str) -> Iterator[None]:
-    """Turn what the file system refuses inside the block into one clear line.
-
-    Of any :class:`OSError`: a full disk, no permission, a folder that is gone. `path` is what is
-    read or written, `mend` what to do about it.
-    """
+    """Turn an OSError inside the block, on reading or writing `path`, into one line with `mend`."""
     try:
         yield
     except OSError as error:

@@ -36,18 +36,12 @@ TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
 
 
 def normalize(embeddings: Tensor) -> Tensor:
-    """Scale each row of `embeddings` (N, D) to unit length, so that distances compare directions.
-
-    Zero rows stay zero; (N, D) again.
-    """
+    """Scale each row of `embeddings` (N, D) to unit length, (N, D) again; zero rows stay zero."""
     return functional.normalize(embeddings, dim=1)
 
 
 def check_finite(*outputs: Tensor) -> None:
-    """Refuse what a classifier says of images, (N, D) `outputs`, when its training ran away.
-
-    That is, NaN or infinite numbers, or a row so large that it has no finite length.
-    """
+    """Refuse a classifier's `outputs` (N, D) where a row, or its length, is NaN or infinite."""
     for rows in outputs:
         bad = len(rows) - int(torch.linalg.vector_norm(rows, dim=1).isfinite().sum())
         if bad:
@@ -59,10 +53,7 @@ def check_finite(*outputs: Tensor) -> None:
 
 
 def squared_distances(points: Tensor, others: Tensor) -> Tensor:
-    """Return squared distances (N, M) through one matrix product.
-
-    Never negative; off by rounding, about 1e-6 times the squared norms.
-    """
+    """Return squared distances (N, M), never negative, off by about 1e-6 of the squared norms."""
     squares = squared_lengths(points)[:, None] + squared_lengths(others)
     return torch.addmm(squares, points, others.T, alpha=-2).clamp_(min=0)
 
@@ -98,8 +89,7 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
 
 
 def squared_lengths(points: Tensor) -> Tensor:
-    """Return the squared length (N,) of each of the points."""
-    # A norm needs no copy of the points, as squares do.
+    """Return squared lengths (N,) by norms, which need no copy of the points, as squares do."""
     return torch.linalg.vector_norm(points, dim=1).square()
 
 
@@ -211,8 +201,7 @@ def k_center(
         distance = points.new_full((len(points),), float("inf"))
     else:
         distance = nearest(points, covered)[0][:, 0].square()
-    taken = np.empty(k, dtype=np.int64)
-    radius = np.empty(k)
+    taken, radius = np.empty(k, dtype=np.int64), np.empty(k)
     for i in range(k):
         radius[i] = farthest = float(distance.max())
         ties = torch.nonzero(distance == farthest)[:, 0]
@@ -263,10 +252,7 @@ def k_means(
 def k_means_representatives(
     points: Tensor, k: int, rng: Generator, weights: Tensor | None = None
 ) -> np.ndarray:
-    """Take the point nearest to each of k k-means centers: rows (k,) in random order.
-
-    For clusters that copies leave empty, points are drawn at random.
-    """
+    """Take the points nearest to k k-means centers, random ones for empty: rows (k,), shuffled."""
     labels, distances = k_means(points, k, rng, weights)
     order = np.lexsort((distances, labels))
     # The first of each cluster in that order is the one nearest to its center.
@@ -320,7 +306,6 @@ def typical_points(
 
 
 def _typicality(points: Tensor) -> np.ndarray:
-    """Return the inverse mean distance of each point to its neighbors among the same points."""
     k = min(TYPICAL_NEIGHBORS, len(points) // 2)
     if k == 0:  # a point alone
         return np.ones(len(points))
@@ -366,8 +351,7 @@ def max_herding(
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())
     top = torch.ones_like(coverage)
     gain = _coverage_between(candidates, reference, mass, gamma, coverage, top)
-    taken = np.empty(k, dtype=np.int64)
-    gains = np.empty(k)
+    taken, gains = np.empty(k, dtype=np.int64), np.empty(k)
     for i in range(k):
         taken[i] = pick = int(gain.argmax())
         gains[i] = max(0.0, float(gain[pick]))

@@ -110,10 +110,7 @@ METHODS: dict[str, Callable[[Tensor, int, Generator], np.ndarray]] = {
 def select(
     images: Images, n: int, method: str = "kmeans", rng: Generator | None = None
 ) -> np.ndarray:
-    """Choose the first images (n,) to label, by a `method`, before any label exists.
-
-    `rng` is seeded with 0 by default.
-    """
+    """Choose the first images (n,) to label, by a `method`; `rng` is seeded with 0 by default."""
     check_name("initial method", method, METHODS)
     n = check_count("n_initial", n, 1, len(images), "the size of the pool")
     rng = np.random.default_rng(0) if rng is None else rng
@@ -132,7 +129,7 @@ def gamma(points: Tensor) -> float:
 
 
 def mean_over(points: Tensor, reference: Tensor, kernel: Kernel) -> Tensor:
-    """Return, for each point, the mean kernel to the reference, in blocks of bounded memory."""
+    """Return the mean `kernel` (N,) of `points` to the `reference` (M, D), in bounded memory."""
     rows = max(1, geometry.BLOCK // len(reference))
     blocks = [kernel(points[i : i + rows], reference).mean(1) for i in range(0, len(points), rows)]
     return torch.cat(blocks)

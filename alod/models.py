@@ -65,8 +65,6 @@ class AverageTo(nn.Module):
 
 
 class _Classifier(nn.Module):
-    """Features that end in the embedding, and a head that goes on to the logits."""
-
     features: nn.Module
     head: nn.Module
 
@@ -141,11 +139,8 @@ class _SmallConv(nn.Conv2d):
 
 
 def _small_convolution(images: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Convolve; where at most four pixels come out, by a matrix product for each.
-
-    The last blocks of ResNet18 see a 28×28 image as 2×2 pixels, then as one. Most weights meet
-    padding there, and their gradients, zeros, took half of the time of a training step on a CPU.
-    """
+    # The last blocks of ResNet18 see a 28×28 image as 2×2 pixels, then as one. Most weights meet
+    # padding there, and their gradients, zeros, took half of the time of a training step on a CPU.
     height, width = images.shape[2:]
     rows, columns = -(-height // stride), -(-width // stride)
     # What is quick on a GPU is few calls.

@@ -60,10 +60,7 @@ class KNN:
         return self
 
     def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return the distance (M,) of each of `X` (M, D) to its k-th nearest fitted point.
-
-        A fitted point counts as its own neighbor.
-        """
+        """Return distances (M,) of `X` (M, D) to the k-th nearest fitted point, itself if fitted."""
         k = min(self.n_neighbors, len(self.points))
         distances, _ = geometry.nearest(torch.as_tensor(X).float(), self.points, k)
         return distances[:, -1].double().cpu().numpy()
@@ -134,10 +131,7 @@ def make(name: str, **params: Any) -> Detector:
 
 
 def check_detector(detector: object) -> None:
-    """Refuse what is neither a detector's name nor a detector.
-
-    Also those of scikit-learn, where a higher score means less outlying.
-    """
+    """Refuse what is no name or detector, and scikit-learn's, whose score outliers low."""
     if isinstance(detector, str):
         check_name("detector", detector, DETECTORS)
     elif type(detector).__module__.startswith("sklearn."):
@@ -227,10 +221,7 @@ def _scores(detector: str | Detector, reference: Tensor, pool: Tensor, seed: int
 
 
 def check_scores(scores: Any, n: int, who: str) -> np.ndarray:
-    """Refuse `scores` that are not one finite number for each of `n` images; return float64 (n,).
-
-    They are what a detector or a strategy returned, (n,) or (n, 1); the message begins with `who`.
-    """
+    """Return `scores` (n,) or (n, 1) that `who` gave as float64 (n,); refuse all but `n` finite."""
     if isinstance(scores, Tensor):
         scores = scores.detach().cpu().double()
     try:
@@ -319,11 +310,7 @@ def core_set(
 
 
 def _class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
-    """Find one k-means center for each class (n,), 0 to n_classes - 1: (n_classes, D).
-
-    By the assignment of centers to classes that agrees on the most points (Kuhn 1955, "The
-    Hungarian method").
-    """
+    # The assignment that agrees on the most points (Kuhn 1955, "The Hungarian method").
     model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
     overlap = np.zeros((n_classes, n_classes))
     np.add.at(overlap, (labels, model.labels_), 1)

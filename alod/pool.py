@@ -18,10 +18,10 @@ _AS_THEY_ARE = ((0.0, 1.0), (0.0, 65535.0))
 
 
 def common_span(spans: Iterable[Span]) -> Span | None:
-    """Return which levels become 0 and 255 in a pool, from the lowest and highest of each image.
+    """Return the span of a pool by those of its images; None if none has more than 8 bits.
 
     All of 16 bits, or of 0 to 1, where half of that is in use; else what is in use, since ten or
-    twelve bits are often kept in sixteen. None without images of more than 8 bits.
+    twelve bits are often kept in sixteen.
     """
     found = list(spans)
     if not found:
@@ -61,11 +61,7 @@ def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
 
 
 def span_of(images: npt.ArrayLike | torch.Tensor) -> Span | None:
-    """Return which levels of a pool `images` (N, ...) of 16 bits become 0 and 255.
-
-    0 and 65,535 if half of that is in use, else the lowest and highest level: cameras and
-    microscopes keep ten or twelve bits in sixteen. None for other types.
-    """
+    """Return the :func:`common_span` of a pool `images` (N, ...) of 16 bits, None for others."""
     levels = as_numpy("images", images)
     if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or not levels.size:
         return None
@@ -145,12 +141,10 @@ def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Te
     return torch.from_numpy(pixels), span
 
 
-def as_pool(
-    images: npt.ArrayLike | torch.Tensor,
-) -> tuple[torch.Tensor | np.memmap, Span | None]:
-    """Return `images` (N, C, H, W) as :func:`in_memory` does; a memory-mapped array stays on disk.
+def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.memmap, Span | None]:
+    """Return `images` (N, C, H, W) as :func:`in_memory` does; memory-mapped, they stay on disk.
 
-    One that would be misread there is refused.
+    Those that would be misread there are refused.
     """
     if not isinstance(images, np.memmap):
         return in_memory(images, "arrays")
@@ -181,9 +175,6 @@ def alike(
 
 
 def fingerprint(images: torch.Tensor | npt.NDArray[np.generic]) -> str:
-    """Describe a pool `images` (N, C, H, W) by its shape and a checksum of about 64 of its images.
-
-    Others hardly ever have the same; of a memory-mapped pool, no more than these is read.
-    """
+    """Describe a pool `images` (N, C, H, W) by shape and a checksum of about 64, all it reads."""
     few = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
     return f"{tuple(images.shape)} {zlib.crc32(few.tobytes()):08x}"

@@ -21,10 +21,9 @@ Check = Callable[[str, Any], Any]
 
 
 def setting(default: Any, told: str, check: Check | None = None, later: bool = False) -> Any:
-    """Declare a setting as a field of a dataclass.
+    """Declare a setting with a `check`, and what is `told` of it, on the command line, too.
 
-    `told` says what it is, on the command line, too; `check` is a :data:`Check`. A setting that
-    came `later` than some recorded runs changes no hash at its `default`.
+    One that came `later` than some recorded runs changes no hash at its `default`.
     """
     more = {"default_factory": default} if callable(default) else {"default": default}
     return field(**more, metadata={"told": told, "check": check, "later": later})
@@ -93,8 +92,6 @@ class Recipe:
     is asked does not depend on it. `seed`: same seed, same images, same answers: same questions, on
     the same processor. `device`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
-    Examples
-    --------
     >>> Recipe(model="lenet5", steps=50).training_mode
     'shrink_perturb'
     """

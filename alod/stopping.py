@@ -56,10 +56,7 @@ def is_stable(history: pd.DataFrame) -> bool:
 
 
 def stopping_advice(history: pd.DataFrame, missing: Sequence[str] = ()) -> str:
-    """Say in one or two plain sentences whether more labels are worth their cost.
-
-    While any class is `missing`, without a label, nobody may stop.
-    """
+    """Say whether more labels are worth their cost; while a class is `missing`, nobody may stop."""
     known = history.dropna(subset=["changed"])
     if not len(known):
         return "Learn from one more batch: then it shows how much the predictions still change."

@@ -245,10 +245,7 @@ def outlier(
 
 
 def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.ndarray:
-    """Take what adds most to the weighted coverage of the pool.
-
-    An image covers as far as the pool's median image lies from the nearest labeled one.
-    """
+    # An image covers as far as the pool's median image lies from the nearest labeled one.
     labeled, pool = view.normalized()
     sample = pool[:: 1 + len(pool) // 10_000]
     width = float(geometry.nearest(sample, labeled)[0].median())
@@ -301,7 +298,6 @@ STRATEGIES: dict[str, Strategy] = {
 def _on_task(
     strategy: Strategy, view: PoolView, k: int, rng: Generator, two_sided: bool, **params: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give a strategy the pool without what looks foreign."""
     if not two_sided:
         return strategy(view, k, rng, **params)
     kept = task_like(view, k)
@@ -333,7 +329,6 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
 
 
 def _found(name: str) -> Strategy:
-    """Return the strategy of a name, or the user's own by ``module:function``."""
     module, _, path = str(name).partition(":")
     if not path:
         check_name("strategy", name, STRATEGIES)
@@ -355,11 +350,7 @@ def name_of(strategy: str | Strategy) -> str:
 
 
 def importable_name(strategy: str | Strategy) -> str:
-    """Return the name by which another process, or a file, finds a `strategy`.
-
-    One of ``STRATEGIES`` by its name there, a user's own as ``module:function``; what cannot be
-    imported is refused.
-    """
+    """Return a key of ``STRATEGIES``, or ``module:function``, of a `strategy`; refuse all else."""
     if isinstance(strategy, str):
         return strategy
     known = [name for name, function in STRATEGIES.items() if function is strategy]
@@ -374,7 +365,6 @@ def importable_name(strategy: str | Strategy) -> str:
 
 
 def _check_value(key: str, value: object, hint: Any) -> None:
-    """Refuse a value that the annotation of its parameter does not allow."""
     value = plain(value)
     if key == "detector":
         outliers.check_detector(value)
@@ -391,10 +381,9 @@ def _check_value(key: str, value: object, hint: Any) -> None:
 
 
 def check_selection(selection: Any, k: int, n_pool: int, name: str) -> Selection:
-    """Refuse a `selection` that is not `k` distinct positions of the pool, each with a score.
+    """Return what strategy `name` gave as int64 (k,) and float64 (k,), or refuse it.
 
-    It is what strategy `name` returned, two arrays, tensors or lists, for a pool of `n_pool`
-    images; return it as int64 (k,) and float64 (k,).
+    A `selection` is two arrays, tensors or lists: `k` distinct positions below `n_pool`, scores.
     """
     who = f"strategy {name!r} returned"
     expected = f"expected {k} distinct integer positions from 0 to {n_pool - 1} and {k} scores"

@@ -49,10 +49,7 @@ Images = Tensor | np.ndarray
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
-    """Choose where to compute: a `device` that this machine has, or a refusal.
-
-    ``auto`` takes CUDA, else MPS, else the CPU; otherwise cpu, cuda, cuda:N or mps.
-    """
+    """Choose cpu, cuda, cuda:N or mps, refused if not here; ``auto``: CUDA, else MPS, else CPU."""
     kind, number = check_device(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
@@ -65,10 +62,7 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def check_device(device: str | torch.device) -> tuple[str, str]:
-    """Refuse what is the name of no device, be it on this machine or not.
-
-    Return its kind and its number, which may be empty.
-    """
+    """Return a device's kind and number, "" without one, be it here or not; refuse other names."""
     kind, _, number = str(device).partition(":")
     check_name("device", kind, ("auto", "cpu", "cuda", "mps"))
     return kind, number
@@ -96,9 +90,9 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 
 def build_seeded(name: str, n_classes: int, in_channels: int, seed: int) -> nn.Module:
-    """Build a classifier on the CPU whose initial weights depend on the seed alone.
+    """Build as :func:`alod.models.build` on the CPU, with weights that depend on the seed alone.
 
-    `name`, `n_classes` and `in_channels` are those of :func:`alod.models.build`.
+    `name`, `n_classes`, `in_channels`: see there.
     """
     with seeded(seed, torch.device("cpu")):
         return models.build(name, n_classes, in_channels)
@@ -124,7 +118,6 @@ def as_tensor(images: Images) -> Tensor:
 
 
 def _autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
-    """Compute in 16 bits inside the block, where the device gains by it."""
     return nullcontext() if half is None else torch.autocast(device.type, dtype=half)
 
 
@@ -141,7 +134,6 @@ def augment_batch(images: Tensor, kind: str) -> Tensor:
 
 
 def _distortions(n: int, kind: str, device: torch.device) -> Tensor:
-    """Draw n affine maps (n, 2, 3) of the kind, or return n that change nothing."""
     if kind == "none":
         return torch.eye(2, 3, device=device).repeat(n, 1, 1)
     angle, shear, shift_x, shift_y, zoom = torch.rand(5, n, device=device) * 2 - 1
@@ -199,23 +191,16 @@ def fit(
     comparable. Every image is seen once before any is seen again. AdamW with a one-cycle schedule
     (Smith & Topin 2019, "Super-convergence").
 
-    Parameters
-    ----------
-    targets : Tensor
-        int64 (L,), the classes of `images`; L at least 1.
-    batch_size : int
-        Images of each of `steps` steps, at least 2; more than L means that images repeat within it.
-    learning_rate : float
-        Peak of the schedule, positive.
-    mode : {"warm", "scratch", "shrink_perturb"}
-        Go on from the present weights; from `initial_state`; or from 0.6 times the present weights
-        plus normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network
-        training").
-    inliers : Tensor, optional
-        More images (K, C, H, W), K at least 1, whose classes nobody told: three join each labeled
-        one. What the model takes an image for as it is, it learns of the distorted image with a
-        square of up to half its side erased, where it is at least 95 % sure (Sohn et al. 2020,
-        "FixMatch: simplifying semi-supervised learning with consistency and confidence").
+    `targets` int64 (L,) are the classes of `images`, L at least 1; each of `steps` steps takes
+    `batch_size` of them, at least 2, some again where that is more than L. `learning_rate`,
+    positive, is the schedule's peak. By `mode`, ``warm`` goes on from the present weights,
+    ``scratch`` from `initial_state`, ``shrink_perturb`` from 0.6 times the present weights plus
+    normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network training").
+
+    `inliers` (K, C, H, W), K at least 1, are images whose classes nobody told: three join each
+    labeled one. What the model takes an image for as it is, it learns of the distorted image with a
+    square of up to half its side erased, where it is at least 95 % sure (Sohn et al. 2020,
+    "FixMatch: simplifying semi-supervised learning with consistency and confidence").
     """
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 2)
@@ -289,7 +274,6 @@ def _set_training(model: nn.Module) -> None:
 
 
 def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] | None) -> None:
-    """Set the weights from which training sets out."""
     if mode == "scratch":
         if initial_state is None:
             raise AlodError("mode='scratch' needs initial_state, the weights to return to")
@@ -343,10 +327,7 @@ def infer(
 
 
 def _in_batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """Yield rows and their images, float32 on the device; of no images, one batch without any.
-
-    It tells how many columns an answer has.
-    """
+    # Of no images one empty batch, which tells how many columns an answer has.
     size = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     for start in range(0, max(len(images), 1), size):
         rows = slice(start, start + size)
@@ -406,10 +387,7 @@ def infer_dropout(
 
 
 def _drops_in_head(model: nn.Module, images: Images) -> bool:
-    """Tell whether all of a model's dropout lies in its head, where a look proves it.
-
-    With the same seed the head alone, from the embedding on, then draws what the whole model draws.
-    """
+    # With the same seed the head alone, from the embedding on, draws what the whole model draws.
     head = getattr(model, "head", None)
     if not isinstance(head, nn.Module) or not len(images):
         return False
@@ -465,10 +443,7 @@ def _for_inference(model: nn.Module, images: Images) -> nn.Module:
 
 
 def _with_dropout(model: nn.Module) -> nn.Module:
-    """Return a copy that drops, and otherwise evaluates.
-
-    Dropout has many forms, functions among them; all ask whether their module is in training.
-    """
+    # Dropout has many forms, functions among them; all ask whether their module is in training.
     network = copy_module(model).to(memory_format=torch.channels_last)
     for module in network.modules():
         module.training = not isinstance(module, _NormBase)

@@ -32,16 +32,6 @@ class PoolView:
     (n, U, C); each costs a pass over the pool. ``n_pool`` is U.
 
     Embeddings or logits that are not finite are refused (:func:`alod.geometry.check_finite`).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
-    >>> view = PoolView(labeled, torch.tensor([0, 1]), pool, 4 * pool)
-    >>> len(view.pool_logits), view.pool_features.shape
-    (3, torch.Size([3, 0]))
     """
 
     labeled_embeddings: Tensor
@@ -75,17 +65,13 @@ class PoolView:
     def later(
         cls, n_pool: int, labeled_targets: Tensor, compute: Callable[[], "PoolView"]
     ) -> "PoolView":
-        """Show `n_pool` and `labeled_targets`, int64 (L,), and the rest when it is looked at.
-
-        `compute` is called once then: to read a pool that nobody looks at would be up to half of a
-        random query.
-        """
+        """Show `n_pool` and `labeled_targets`, int64 (L,); `compute` the rest when looked at."""
+        # To read a pool that nobody looks at would be up to half of a random query.
         view = object.__new__(cls)
         view.__dict__.update(n_pool=n_pool, labeled_targets=labeled_targets, _compute=compute)
         return view
 
     def __getattr__(self, name: str) -> Any:
-        """Compute what is looked at for the first time."""
         compute = None if name.startswith("_") else self.__dict__.pop("_compute", None)
         if compute is None:
             raise AttributeError(f"a view has no {name!r}")
@@ -104,11 +90,7 @@ class PoolView:
 
 
 class Selection(NamedTuple):
-    """What a strategy answers.
-
-    ``indices`` int64 (k,), distinct positions in the pool; ``scores`` float (k,), higher = wanted
-    more.
-    """
+    """A strategy's answer: distinct positions, int64 (k,); scores, float (k,), highest wanted."""
 
     indices: np.ndarray
     scores: np.ndarray
@@ -124,10 +106,6 @@ def task_like(view: PoolView, k: int) -> np.ndarray:
     Returns int64 (K,), ascending positions in the pool of the `view`: all of them where nothing
     foreign is known; if fewer than `k` images pass, the `k` that are least like a foreign one.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
     >>> labeled = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     >>> pool = torch.tensor([[1.0, 0.1], [1.0, 1.0], [0.1, 1.0]])
     >>> foreign = torch.tensor([[1.0, 1.1]])

@@ -1,8 +1,7 @@
 """Image classification data as tensors, from the user's own arrays.
 
 A data set is whole: every image in one uint8 tensor, indexed from then on. Nothing that is read is
-changed, and arrays are checked at the door. Data sets that lie on disk are read by
-the other modules of :mod:`alod.data`.
+changed. Data sets that lie on disk are read by the other modules of :mod:`alod.data`.
 
 >>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
 >>> data.images.shape, data.targets.tolist(), data.classes
@@ -34,23 +33,13 @@ _MISSING = ("nan", "NaN", "NaT", "<NA>")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images to learn from and images to test on.
+    """Images to learn from and images to test on; tables and figures call them by `name`.
 
-    Attributes
-    ----------
-    name : str
-        What figures and tables call it.
-    images : torch.Tensor
-        uint8 (N, C, H, W), the pool; N is at least 1.
-    targets : torch.Tensor
-        int64 (N,), 0 to ``len(classes) - 1``; -1 where unknown.
-    test_images, test_targets : torch.Tensor
-        uint8 (M, C, H, W) and int64 (M,); M may be 0, and every test target is known.
-    classes : tuple of str
-        Class names in the order of the targets; empty when no class is known.
-    augment : str
-        The distortions that leave the class what it is: ``"digits"`` (small affine),
-        ``"clothing"`` (flip and shift) or ``"none"``.
+    The pool: `images` uint8 (N, C, H, W), N at least 1, and `targets` int64 (N,), 0 to
+    ``len(classes) - 1``, -1 where unknown. `test_images` and `test_targets` are likewise (M, C, H,
+    W) and (M,); M may be 0, and every test target is known. `classes` are names in the order of the
+    targets, none when no class is known. `augment` is how images may be distorted and stay what
+    they are: ``"digits"`` (small affine), ``"clothing"`` (flip and shift) or ``"none"``.
     """
 
     name: str
@@ -70,32 +59,22 @@ def from_arrays(
     classes: Sequence[str] | None = None,
     name: str = "arrays",
 ) -> Dataset:
-    """Make a data set, on the CPU and with ``augment="none"``, of arrays; refuse what is none.
+    """Make a :class:`Dataset`, on the CPU and with ``augment="none"``, or refuse the arrays.
 
-    Parameters
-    ----------
-    images : array or torch.Tensor
-        (N, H, W) grey or (N, C, H, W), N at least 1. uint8; floating point from 0 to 1, which is
-        rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled as
-        :func:`alod.pool.span_of` says. Contiguous writable uint8 arrays are not copied, so that a
-        memory-mapped pool (``numpy.load(path, mmap_mode="c")``) stays on disk.
-    targets : array or torch.Tensor, optional
-        Whole numbers (N,), counted from 0; -1 (unknown) where there is no label, and everywhere by
-        default.
-    test_images, test_targets : array or torch.Tensor, optional
-        As above with M for N, both or neither; every test target is known, and 16 bits are scaled
-        as those of the pool.
-    classes : sequence of str, optional
-        Class names, all different; ``"0"``, ``"1"``, ... up to the largest target by default.
-    name : str
-        What figures and tables call it.
+    `images` (N, H, W), grey, or (N, C, H, W) are uint8; floating point from 0 to 1, which is
+    rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled by
+    :func:`alod.pool.common_span`. Contiguous writable uint8 arrays are not copied, so that a
+    memory-mapped pool (``numpy.load(path, mmap_mode="c")``) stays on disk. `targets` (N,) are whole
+    numbers counted from 0; -1 (unknown) where there is no label, and everywhere by default.
+    `test_images` and `test_targets`, both or neither, are likewise, but every target is known, and
+    16 bits are scaled as those of the pool. `classes` are names, all different; ``"0"``, ``"1"``,
+    ... up to the largest target by default. It is called by `name`.
     """
     pool, span = in_memory(images, name)
-    if (test_images is None) != (test_targets is None):
-        given, absent = "test_images", "test_targets"
-        if test_images is None:
-            given, absent = absent, given
-        raise AlodError(f"{given} without {absent}: give both or neither")
+    if test_targets is None and test_images is not None:
+        raise AlodError("test_images without test_targets: give both or neither")
+    if test_images is None and test_targets is not None:
+        raise AlodError("test_targets without test_images: give both or neither")
     shape = tuple(pool.shape[1:])
     none = np.zeros((0, *shape), np.uint8)
     test_MCHW = as_images("test_images", none if test_images is None else test_images, span)
@@ -119,7 +98,6 @@ def from_arrays(
 def _as_targets(
     name: str, values: npt.ArrayLike | torch.Tensor | None, n: int, lowest: int
 ) -> npt.NDArray[np.int64]:
-    """Return n targets as int64, all unknown when there are none, or refuse them."""
     if values is None:
         return np.full(n, UNKNOWN, np.int64)
     targets = as_numpy(name, values)
@@ -142,7 +120,6 @@ def _as_targets(
 
 
 def _no_numbers(name: str, targets: npt.NDArray[np.generic], lowest: int) -> str:
-    """Tell what is wrong with targets that are no whole numbers, and a mend that works."""
     missing = pd.isna(targets)
     if targets.dtype.kind in "OU":  # NumPy makes text of a missing value among words
         missing |= np.isin(targets.astype(str), _MISSING)
@@ -170,7 +147,6 @@ def _no_numbers(name: str, targets: npt.NDArray[np.generic], lowest: int) -> str
 def _as_classes(
     classes: Sequence[str] | None, targets: dict[str, npt.NDArray[np.int64]]
 ) -> tuple[str, ...]:
-    """Return a name for every class in the targets, or refuse the names."""
     used = {name: int(labels.max(initial=UNKNOWN)) + 1 for name, labels in targets.items()}
     if classes is None:
         n_classes = max(used.values())

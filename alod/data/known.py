@@ -117,7 +117,6 @@ def inventory(folder: Path | str | None = None) -> list[dict[str, object]]:
 
 
 def _read(name: str, root: Path) -> list[npt.NDArray[np.generic]]:
-    """Return images, targets, test images and test targets, downloaded if they are nowhere."""
     if name.endswith("_mini"):
         with np.load(_MINI / f"{name}.npz") as stored:
             return [stored[key] for key in ("images", "targets", "test_images", "test_targets")]
@@ -156,12 +155,10 @@ def _row(name: str, root: Path) -> dict[str, object]:
 
 
 def _places(name: str, root: Path) -> tuple[Path, ...]:
-    """List the folders that may hold the raw files, the user's own first."""
     return (root / _SOURCES[name].title / "raw", *_SOURCES[name].packaged)
 
 
 def _find(name: str, root: Path) -> tuple[Path, dict[str, bytes]] | None:
-    """Return the first place that holds all four raw files, and their verified content."""
     for place in _places(name, root):
         # A damaged file is refused here, so that a good copy elsewhere never hides it.
         contents = _read_verified(name, place)
@@ -171,7 +168,6 @@ def _find(name: str, root: Path) -> tuple[Path, dict[str, bytes]] | None:
 
 
 def _read_verified(name: str, place: Path) -> dict[str, bytes]:
-    """Return the content of those raw files that lie in `place`; refuse a damaged one."""
     contents = {}
     for file, expected in zip(_RAW_FILES, _SOURCES[name].md5, strict=True):
         try:
@@ -195,16 +191,12 @@ def _read_verified(name: str, place: Path) -> dict[str, bytes]:
 
 
 def _stored(place: Path, file: str) -> Path | None:
-    """Return where a raw file lies in `place`, plain before compressed; None if it does not."""
     return next((path for path in (place / file, place / f"{file}.gz") if path.exists()), None)
 
 
 def _download(name: str, root: Path) -> dict[str, bytes]:
-    """Download the raw files through torchvision, which shows progress, and put them in `root`.
-
-    They arrive in a folder of their own and are moved once verified: an interrupted download leaves
-    nothing that could be taken for data, and no file that was there is replaced.
-    """
+    # They arrive in a folder of their own and are moved once verified: an interrupted download
+    # leaves nothing that could be taken for data, and no file that was there is replaced.
     from torchvision import datasets
 
     title = _SOURCES[name].title
