@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,10 @@ class Inliers(NamedTuple):
 
     indices: np.ndarray
     targets: np.ndarray
+
+
+def _of(name: str, told: str) -> Any:
+    return property(attrgetter(name), doc=told)
 
 
 class ActiveLearner:
@@ -96,45 +101,14 @@ class ActiveLearner:
         self._features: Tensor | None = None
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
-    @property
-    def model(self) -> nn.Module:
-        """The classifier's module."""
-        return self._classifier.module
-
-    @property
-    def n_classes(self) -> int:
-        """Classes there are."""
-        return self.ledger.n_classes
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the classifier has learned from any label."""
-        return self._classifier.fitted
-
-    @property
-    def answers(self) -> np.ndarray:
-        """int64 (N,), codes of :class:`alod.answers.Answers`: a class, or why there is none."""
-        return self.ledger.codes
-
-    @property
-    def labeled(self) -> np.ndarray:
-        """int64 (L,), ascending positions of the images with a class label."""
-        return self.ledger.labeled
-
-    @property
-    def foreign(self) -> np.ndarray:
-        """int64 (F,), ascending positions of the images answered "not of this task"."""
-        return self.ledger.foreign
-
-    @property
-    def pool(self) -> np.ndarray:
-        """int64 (U,), ascending positions of the images that may still be asked for."""
-        return self.ledger.pool
-
-    @property
-    def waiting(self) -> np.ndarray:
-        """int64 (W,), ascending positions of the images asked for and not yet answered."""
-        return self.ledger.waiting
+    model: nn.Module = _of("_classifier.module", "The classifier's module.")
+    fitted: bool = _of("_classifier.fitted", "Whether the classifier has learned from any label.")
+    n_classes: int = _of("ledger.n_classes", "Classes there are.")
+    answers: np.ndarray = _of("ledger.codes", "Codes of :class:`alod.answers.Answers`, int64 (N,).")
+    labeled: np.ndarray = _of("ledger.labeled", "Positions of labeled images, int64 (L,).")
+    foreign: np.ndarray = _of("ledger.foreign", 'Those answered "not of this task", int64 (F,).')
+    pool: np.ndarray = _of("ledger.pool", "Those that may still be asked for, int64 (U,).")
+    waiting: np.ndarray = _of("ledger.waiting", "Those asked for and unanswered, int64 (W,).")
 
     def query(self, k: int) -> np.ndarray:
         """Ask for the `k` images wanted most; the first time, for the initial selection.

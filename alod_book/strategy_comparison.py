@@ -34,6 +34,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 
+from alod.errors import AlodError
 from alod.experiments import evaluation
 from alod_book import figures, positions, projection, results
 from alod_book.comparisons import INTERPOLATED, behind_and_ahead, labels_told, variants
@@ -74,7 +75,7 @@ def verdicts(
     """
     shown = curves[curves["strategy"].isin(strategies)]
     ordered = shown.sort_values("strategy", key=lambda own: own.map(list(strategies).index))
-    tests = evaluation.compare_strategies(evaluation.common_seeds(ordered), metric)
+    tests = evaluation.compare_strategies(common_seeds(ordered), metric)
     (dataset,) = tests["dataset"].unique()
     sure = tests[tests["p_holm"] < level]
     winners = np.where(sure["mean_difference"] > 0, sure["first"], sure["second"])
@@ -294,3 +295,19 @@ def batch_maps(
             )
         )
     return maps
+
+
+def common_seeds(
+    curves: pd.DataFrame, compare: str = "strategy", setting: Sequence[str] = evaluation.SETTING
+) -> pd.DataFrame:
+    """Keep the rows whose seed every strategy of their setting has, so that all are paired."""
+    by = list(setting)
+    evaluation.check_columns(curves, [*by, compare, "seed"])
+    everyone = curves.groupby(by, observed=True)[compare].transform("nunique")
+    present = curves.groupby([*by, "seed"], observed=True)[compare].transform("nunique")
+    kept = curves[present == everyone]
+    settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
+    if left < settings:
+        lacking = f"{settings - left} of {settings} settings"
+        raise AlodError(f"{lacking} have no seed that every {compare} has; run the missing ones")
+    return kept

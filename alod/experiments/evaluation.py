@@ -225,22 +225,6 @@ def overall_gains(
     return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
 
 
-def common_seeds(
-    curves: DataFrame, compare: str = "strategy", setting: Columns = SETTING
-) -> DataFrame:
-    """Keep the rows whose seed every strategy of their setting has, so that all are paired."""
-    by = list(setting)
-    _check_columns(curves, [*by, compare, "seed"])
-    everyone = curves.groupby(by, observed=True)[compare].transform("nunique")
-    present = curves.groupby([*by, "seed"], observed=True)[compare].transform("nunique")
-    kept = curves[present == everyone]
-    settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
-    if left < settings:
-        lacking = f"{settings - left} of {settings} settings"
-        raise AlodError(f"{lacking} have no seed that every {compare} has; run the missing ones")
-    return kept
-
-
 def targets(
     curves: DataFrame, accuracies: Sequence[float], by: Columns = (*SETTING, "strategy")
 ) -> DataFrame:
@@ -338,7 +322,7 @@ def _check_curve(
 
 def _check_curves(curves: DataFrame, keys: list[str]) -> None:
     """Refuse curves without these columns, or with two rows for the same keys."""
-    _check_columns(curves, [*keys, "test_accuracy"])
+    check_columns(curves, [*keys, "test_accuracy"])
     doubled = curves.loc[curves.duplicated(keys), keys]
     if len(doubled):
         where = ", ".join(f"{name} {value}" for name, value in doubled.iloc[0].items())
@@ -346,7 +330,8 @@ def _check_curves(curves: DataFrame, keys: list[str]) -> None:
         raise AlodError(f"two rows for {where}: expected one; {mend}")
 
 
-def _check_columns(table: DataFrame, columns: Columns) -> None:
+def check_columns(table: DataFrame, columns: Columns) -> None:
+    """Refuse a `table` without rows, or without one of the `columns`."""
     missing = ", ".join(column for column in columns if column not in table)
     if missing:
         told = f"the columns {', '.join(columns)}; it has {', '.join(map(str, table.columns))}"

@@ -21,8 +21,8 @@ def distribution_match(
 ) -> dict[str, float]:
     """Measure how well a chosen set stands for its pool, against random sets of the same size.
 
-    The set is given by `indices` (n,), n at least 2, positions in the pool. `seed` draws `n_random`
-    sets, and the at most 10,000 images that stand for a larger pool.
+    The pool is `images`, (N, C, H, W), or features (N, D); the set, `indices` (n,), n at least 2,
+    positions in it. `seed` draws `n_random` sets, and 10,000 images that stand for a larger pool.
 
     Returns
     -------

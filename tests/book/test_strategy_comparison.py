@@ -1,5 +1,7 @@
 """What is said of queries is what their curves, tests and batches say."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +122,18 @@ def test_batches_are_shown_with_what_the_classifier_takes_them_for(mini):
     (fig,) = strategy_comparison.batch_maps(learner, mini, {"outlier_topk": batch}, n_pool=60)
     remote = positions.remoteness(learner.outputs()[0].numpy(), batch)
     assert title(fig).startswith(f"outlier topk: these images lie {remote:.1f} times as far")
+
+
+def test_seeds_in_common_leave_out_what_is_not_paired():
+    rng = np.random.default_rng(0)
+    columns = ["model", "strategy", "seed", "n_labeled"]
+    runs = product(("lenet5", "cnn"), ("random", "margin", "outlier"), range(6), (50, 100))
+    curves = pd.DataFrame(runs, columns=columns).assign(dataset="mnist")
+    curves["test_accuracy"] = rng.uniform(0.5, 0.9, len(curves))
+    curves = curves[(curves["strategy"] != "margin") | (curves["seed"] < 4)]
+    assert set(strategy_comparison.common_seeds(curves)["seed"]) == {0, 1, 2, 3}
+    curves = curves[(curves["model"] == "cnn") | (curves["strategy"] != "margin")]
+    kept = strategy_comparison.common_seeds(curves)
+    assert kept[kept["model"] == "lenet5"]["seed"].nunique() == 6
+    assert kept[kept["model"] == "cnn"]["seed"].nunique() == 4
+    evaluation.compare_strategies(kept)  # takes paired seeds only

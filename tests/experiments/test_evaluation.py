@@ -9,7 +9,6 @@ from alod import AlodError
 from alod.experiments.evaluation import (
     area_under_curve,
     areas,
-    common_seeds,
     compare_strategies,
     gains,
     holm,
@@ -191,17 +190,6 @@ def test_overall_gains_are_one_observation_a_seed():
     assert "margin" not in set(overall_gains(partly)["strategy"])
     with pytest.raises(AlodError, match="no runs of badge in 2 settings"):
         overall_gains(curves, "badge")
-
-
-def test_seeds_in_common_leave_out_what_is_not_paired():
-    curves = make_curves(seeds=range(6), models=("lenet5", "cnn"))
-    curves = curves[(curves["strategy"] != "margin") | (curves["seed"] < 4)]
-    assert set(common_seeds(curves)["seed"]) == {0, 1, 2, 3}
-    curves = curves[(curves["model"] == "cnn") | (curves["strategy"] != "margin")]
-    kept = common_seeds(curves)
-    assert kept[kept["model"] == "lenet5"]["seed"].nunique() == 6
-    assert kept[kept["model"] == "cnn"]["seed"].nunique() == 4
-    compare_strategies(kept)  # takes paired seeds only
 
 
 def test_targets_count_the_seeds_that_get_there():
