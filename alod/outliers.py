@@ -60,7 +60,7 @@ class KNN:
         return self
 
     def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return distances (M,) of `X` (M, D) to the k-th nearest fitted point, itself if fitted."""
+        """Return distances (M,) of `X` (M, D) to the k-th nearest fitted point; copies count, too."""
         k = min(self.n_neighbors, len(self.points))
         distances, _ = geometry.nearest(torch.as_tensor(X).float(), self.points, k)
         return distances[:, -1].double().cpu().numpy()
