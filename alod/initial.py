@@ -98,12 +98,7 @@ def kcenter(points: Tensor, n: int, rng: Generator) -> np.ndarray:
 
 
 METHODS: dict[str, Callable[[Tensor, int, Generator], np.ndarray]] = {
-    "random": random,
-    "kmeans": kmeans,
-    "herding": herding,
-    "maxherding": maxherding,
-    "typiclust": typiclust,
-    "kcenter": kcenter,
+    method.__name__: method for method in (random, kmeans, herding, maxherding, typiclust, kcenter)
 }
 
 

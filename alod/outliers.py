@@ -60,7 +60,10 @@ class KNN:
         return self
 
     def decision_function(self, X: Tensor | np.ndarray) -> np.ndarray:
-        """Return distances (M,) of `X` (M, D) to the k-th nearest fitted point, or itself."""
+        """Return the distance (M,) of each of `X` (M, D) to its k-th nearest fitted point.
+
+        A fitted point counts as its own neighbor.
+        """
         k = min(self.n_neighbors, len(self.points))
         distances, _ = geometry.nearest(torch.as_tensor(X).float(), self.points, k)
         return distances[:, -1].double().cpu().numpy()
