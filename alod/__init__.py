@@ -24,16 +24,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Dataset": "alod.data.arrays",
-    "load_dataset": "alod.data.known",
-    "from_arrays": "alod.data.arrays",
-    "from_folder": "alod.data.folder",
+    **dict.fromkeys(("Dataset", "from_arrays"), "alod.data.arrays"),
+    **dict.fromkeys(("Run", "run_experiment"), "alod.experiments.run"),
     "ActiveLearner": "alod.learner",
-    "open_run": "alod.labeling.opening",
-    "label": "alod.labeling.notebook",
     "ExperimentConfig": "alod.experiments.config",
-    "Run": "alod.experiments.run",
-    "run_experiment": "alod.experiments.run",
+    "from_folder": "alod.data.folder",
+    "label": "alod.labeling.notebook",
+    "load_dataset": "alod.data.known",
+    "open_run": "alod.labeling.opening",
 }
 __all__ = [
     "ActiveLearner",

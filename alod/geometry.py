@@ -274,7 +274,6 @@ def typical_points(
     or fewer last. Where there are fewer clusters than points wanted, each gives its next most
     typical in turn. Source: Hacohen, Dekel & Weinshall 2022, "Active learning on a budget: opposite
     strategies suit high and low budgets".
-
     Return rows (k,) and their typicality, float64 (k,), positive. Of more than 100,000 points, a
     random sample of as many is considered.
     """

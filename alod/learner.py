@@ -52,18 +52,11 @@ class ActiveLearner:
     Its answers depend on the seed, the images and the answers given so far, on nothing else: asked
     twice in the same state, it asks for the same images.
 
-    Parameters
-    ----------
-    images : Tensor or numpy.ndarray
-        The pool: uint8, or float in [0, 1], (N, C, H, W) or (N, H, W). A memory-mapped uint8 array
-        (N, C, H, W) is streamed, never loaded whole.
-    n_classes : int
-        Classes there are, at least 2.
-    model, strategy, **settings
-        Those of a :class:`alod.recipe.Recipe`, and by its defaults; refused as it says.
+    The pool is `images`, (N, C, H, W) or (N, H, W), uint8, or float in [0, 1]; a memory-mapped
+    uint8 array (N, C, H, W) is streamed, never loaded whole. Its images are of `n_classes` classes,
+    at least 2. `model`, `strategy` and the other `settings` are those of a
+    :class:`alod.recipe.Recipe`, and by its defaults.
 
-    Examples
-    --------
     >>> import alod
     >>> data = alod.load_dataset("mnist_mini")
     >>> learner = alod.ActiveLearner(data.images, n_classes=10, model="lenet5", steps=20)

@@ -278,20 +278,11 @@ def original_meant(view: PoolView, k: int, rng: Generator) -> Selection:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "random": random,
-    "least_confidence": least_confidence,
-    "margin": margin,
-    "entropy": entropy,
-    "bald": bald,
-    "kcenter": kcenter,
-    "badge": badge,
-    "dbal": dbal,
-    "typiclust": typiclust,
-    "maxherding": maxherding,
-    "uherding": uherding,
-    "outlier": outlier,
-    "outlier_topk": outlier_topk,
-    "original_meant": original_meant,
+    query.__name__: query
+    for query in (
+        *(random, least_confidence, margin, entropy, bald, kcenter, badge, dbal, typiclust),
+        *(maxherding, uherding, outlier, outlier_topk, original_meant),
+    )
 }
 
 

@@ -12,6 +12,7 @@ caption : str
 
 Examples
 --------
+>>> from alod_book import results
 >>> rows = results.table("incremental").query("dataset == 'mnist'")
 >>> sorted(changes(rows).data.index)
 ['average', 'distill', 'scratch', 'shrink perturb', 'warm']

@@ -9,6 +9,7 @@ curves : DataFrame
 Examples
 --------
 >>> from alod.experiments import evaluation
+>>> from alod_book import results
 >>> rows = results.table("initial").query("round == 0 and dataset == 'mnist'")
 >>> first_sets(rows[rows["features"] == "pixels"]).layout.meta["alt"].partition(":")[0]
 'MNIST'

@@ -28,6 +28,7 @@ def headline(
 
     Examples
     --------
+    >>> from alod_book import results
     >>> recorded = results.table("strategies").query("model == 'lenet5'")
     >>> list(headline(recorded, ["random", "outlier"], {"mnist": 0.95}).data.index)
     ['random', 'outlier']

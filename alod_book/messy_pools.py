@@ -13,6 +13,7 @@ caption : str
 Examples
 --------
 >>> from alod_book.comparisons import variants
+>>> from alod_book import results
 >>> rows = results.table("stress").query("model == 'lenet5' and pool == 'foreign_20'")
 >>> table = against_outlier(rows.assign(strategy=variants(rows)))
 >>> table.data.loc["outlier", "less than outlier"]

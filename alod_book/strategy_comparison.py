@@ -297,17 +297,15 @@ def batch_maps(
     return maps
 
 
-def common_seeds(
-    curves: pd.DataFrame, compare: str = "strategy", setting: Sequence[str] = evaluation.SETTING
-) -> pd.DataFrame:
-    """Keep the rows whose seed every strategy of their setting has, so that all are paired."""
-    by = list(setting)
-    evaluation.check_columns(curves, [*by, compare, "seed"])
-    everyone = curves.groupby(by, observed=True)[compare].transform("nunique")
-    present = curves.groupby([*by, "seed"], observed=True)[compare].transform("nunique")
+def common_seeds(curves: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of `curves` whose seed every strategy of their setting has: all are paired."""
+    by = list(evaluation.SETTING)
+    evaluation.check_columns(curves, [*by, "strategy", "seed"])
+    everyone = curves.groupby(by, observed=True)["strategy"].transform("nunique")
+    present = curves.groupby([*by, "seed"], observed=True)["strategy"].transform("nunique")
     kept = curves[present == everyone]
     settings, left = (len(table[by].drop_duplicates()) for table in (curves, kept))
     if left < settings:
         lacking = f"{settings - left} of {settings} settings"
-        raise AlodError(f"{lacking} have no seed that every {compare} has; run the missing ones")
+        raise AlodError(f"{lacking} have no seed that every strategy has; run the missing ones")
     return kept

@@ -1,6 +1,5 @@
 """A folder of image files as a data set: what its folders say, and how its images look.
 
->>> from pathlib import Path
 >>> from PIL import Image
 >>> for name in ("cat/1.png", "dog/1.png"):
 ...     Path("photos", name).parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Learning curves as numbers: areas, labels to a target, paired tests, ranks.
+"""Learning curves as numbers: areas, labels to a target, paired tests.
 
 Nothing here trains, draws or imports torch. Bad tables are refused in one line: columns missing,
 two rows for one run and budget, runs of a setting without a range of budgets in common, seeds or
@@ -150,33 +150,6 @@ def compare_strategies(
         pairs = [values | _paired_test(scores, *pair) for pair in combinations(scores, 2)]
         tests.append(DataFrame(pairs).assign(p_holm=lambda rows: holm(rows["p_value"])))
     return pd.concat(tests, ignore_index=True)
-
-
-def rank_strategies(
-    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
-) -> DataFrame:
-    """Rank strategies in each setting by their mean over seeds, then average the ranks.
-
-    Every strategy must have run in every setting: ranks among different rivals do not compare.
-    One row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their mean
-    rank), ``n_settings`` and the mean of `metric` over settings.
-    """
-    means = areas(curves, metric, compare, setting).pivot_table(
-        index=list(setting), columns=compare, values=metric, sort=False, observed=True
-    )
-    settings = means.index.to_frame().astype(str).agg(" ".join, axis="columns")
-    gaps = [
-        f"{name} in {where}"
-        for where, missing in zip(settings, means.isna().to_numpy(), strict=True)
-        for name in means.columns[missing]
-    ]
-    if gaps:
-        mend = f"run these or leave out that {compare} or setting"
-        told = f"expected every {compare} in every setting"
-        raise AlodError(f"no runs of {', '.join(gaps)}: {told}; {mend}")
-    ranks = means.rank(axis="columns", ascending=False)
-    result = DataFrame({"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()})
-    return result.sort_values("mean_rank", kind="stable").rename_axis(compare).reset_index()
 
 
 def gains(

@@ -6,8 +6,7 @@
 - ``seeds`` takes the place of ``seed``: a number n stands for 0 to n - 1, a list for itself.
 - The file may be a list of such blocks.
 
-Two data sets × three strategies (two of them outlier queries) × ten seeds, ResNet18 with fewer
-rounds and five seeds::
+Two data sets × three strategies × ten seeds, ResNet18 with fewer rounds and five seeds::
 
     dataset: [mnist_mini, fashion_mnist_mini]
     model: [lenet5, {model: resnet18, rounds: 4, seeds: 5}]
@@ -15,7 +14,6 @@ rounds and five seeds::
     rounds: 9
     seeds: 10
 
->>> from pathlib import Path
 >>> _ = Path("two.yaml").write_text("{model: lenet5, strategy: [random, outlier], seeds: 3}")
 >>> len(load_configs("two.yaml"))
 6

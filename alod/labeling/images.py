@@ -3,7 +3,6 @@
 `cache` is a folder of this module's own, which may be deleted at any time; an array of `images` is
 one that :func:`alod.data.arrays.from_arrays` takes, (N, H, W) or (N, C, H, W).
 
->>> from pathlib import Path
 >>> from PIL import Image
 >>> Path("photos").mkdir()
 >>> Image.new("L", (40, 30)).save("photos/1.png")
@@ -30,14 +29,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from alod.data.arrays import from_arrays
-from alod.data.files import (
-    Stamp,
-    left_out,
-    list_images,
-    open_upright,
-    read_square,
-    refuse_unread,
-)
+from alod.data.files import Stamp, left_out, list_images, open_upright, read_square, refuse_unread
 from alod.data.names import nfc
 from alod.errors import AlodError
 from alod.files import refusing, sync, write_atomically

@@ -22,7 +22,6 @@ class Journal:
     may add rows to the file at `path`: each holds a lock while it calls :meth:`read_new` and then
     :meth:`append`.
 
-    >>> from pathlib import Path
     >>> Journal(Path("labels.csv")).append([("a/1.png", "cat"), ("a/2.png", "dog")])
     >>> Journal(Path("labels.csv")).read_new()
     [('a/1.png', 'cat'), ('a/2.png', 'dog')]

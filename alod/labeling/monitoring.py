@@ -133,7 +133,6 @@ def suspected_errors(
     `folds`, 2 or more, and each fold is embedded by a copy that has not learned from it; there,
     exact kNN detectors fitted on each class of the other folds tell how outlying the image is to
     its own class, and how outlying to the best other one. It costs `folds` fits.
-
     At most `n` rows, the most suspicious first: ``index``, ``label`` (given), ``looks_like`` (the
     best other class), ``suspicion`` (outlyingness to its class less that to the other, above 0).
     Fails where a class has few labels: then honest images of it look as strange as wrong ones.

@@ -3,7 +3,6 @@
 An answer is a class name or one of :data:`ANSWERS`, in files and on the page; its code is that of
 :class:`alod.answers.Answers`. `path` is a CSV file; `classes`, `files` and `broken` are a run's.
 
->>> from pathlib import Path
 >>> write_batch(Path("batch.csv"), ["a.png", "b.png"], ["cat", ""])
 >>> Path("batch.csv").read_text().splitlines()
 ['file,label,suggestion', 'a.png,,cat', 'b.png,,']
