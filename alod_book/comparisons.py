@@ -15,8 +15,6 @@ caption : str
 
 Examples
 --------
->>> from alod.errors import AlodError
-from alod.experiments import evaluation
 >>> recorded = results.table("strategies").query("strategy in ['outlier', 'random']")
 >>> sorted(ranks(recorded).data.index)
 ['outlier', 'random']
