@@ -29,12 +29,12 @@ def with_settings(recipe: type[Recipe]) -> Callable[[Callable[..., None]], Calla
 
 
 def _option_of(setting: Field[Any]) -> inspect.Parameter:
-    known = setting.default
+    known, told = setting.default, setting.metadata["told"]
     kind = type(known) if isinstance(known, bool | int | float) else str
     flag = ["--" + setting.name.replace("_", "-")] if kind is bool else []
-    shown = str(known) if isinstance(known, int | float | str) and kind is not bool else False
-    how = typer.Option(*flag, help=setting.metadata["told"], show_default=shown)
-    annotation = Annotated[kind | None, how]  # type: ignore[valid-type]
+    if kind is not bool and isinstance(known, int | float | str):
+        told = f"{told.removesuffix('.')} ({known})."
+    annotation = Annotated[kind | None, typer.Option(*flag, help=told, show_default=False)]  # type: ignore[valid-type]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(setting.name, keyword, default=None, annotation=annotation)
 
