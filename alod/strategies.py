@@ -342,7 +342,7 @@ def name_of(strategy: str | Strategy) -> str:
 
 def importable_name(strategy: str | Strategy) -> str:
     """Return a key of ``STRATEGIES``, or ``module:function``, of a `strategy`; refuse all else."""
-    if isinstance(strategy, str):
+    if not callable(strategy):  # a name, or nothing that is one
         return strategy
     known = [name for name, function in STRATEGIES.items() if function is strategy]
     module, path = (getattr(strategy, key, "") for key in ("__module__", "__qualname__"))

@@ -106,3 +106,8 @@ def test_a_config_names_a_function_so_that_processes_find_it():
     for lost in (lambda view, k, rng: None, strategies.Selection(0, 0).index):
         with pytest.raises(AlodError, match="cannot be imported by another process; define it"):
             alod.ExperimentConfig(strategy=lost)
+
+
+def test_no_strategy_is_no_name_of_one():
+    with pytest.raises(AlodError, match="unknown strategy None: expected one of random"):
+        alod.ExperimentConfig(strategy=None)
