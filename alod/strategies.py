@@ -342,7 +342,7 @@ def importable_name(strategy: str | Strategy) -> str:
         return strategy
     known = [name for name, function in STRATEGIES.items() if function is strategy]
     module, path = (getattr(strategy, key, "") for key in ("__module__", "__qualname__"))
-    with suppress(ImportError, AttributeError):
+    with suppress(ImportError, AttributeError, ValueError):  # some have no module
         if known or (module != "__main__" and attrgetter(path)(import_module(module)) is strategy):
             return known[0] if known else f"{module}:{path}"
     raise AlodError(
