@@ -91,6 +91,9 @@ def main() -> None:
         # Not `python -m pytest`, which would import the checkout rather than what was installed.
         chosen = ["-k", f"not ({OF_THE_CHECKOUT})"]
         timed("tests", ["pytest", "-n", "2", "-p", "no:cacheprovider", *chosen], ROOT)
+        # In the place of the repository, from which a reader's chapter downloads them.
+        (site,) = PLACE.glob("lib/python*/site-packages")
+        shutil.copytree(ROOT / "book" / "results", site / "book" / "results")
         for chapter, parameters in CHAPTERS.items():
             out = str(Path(empty, f"{chapter}.ipynb"))
             command = ["papermill", str(ROOT / "book" / f"{chapter}.ipynb"), out, "-k", "python3"]
