@@ -1,15 +1,33 @@
 """A network, the weights it sets out from, and the recipe by which it learns."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
-from alod import geometry, models, training
+from alod import geometry, heads, models, training
 from alod._settled import seeded
 from alod.errors import AlodError
+from alod.heads import Head
 from alod.recipe import Recipe
-from alod.training import Images
+from alod.training import Images, as_tensor
+
+
+def made(recipe: Recipe, pool: Images, n_classes: int, seed: int) -> "Classifier | Head":
+    """Return what learns by a `recipe` from a `pool` of images or features; refuse a mismatch."""
+    kind = "features (N, D)" if pool.ndim == 2 else "images (N, C, H, W)"
+    head, name = heads.is_head(recipe.model), getattr(recipe.model, "__name__", recipe.model)
+    if head != (pool.ndim == 2):
+        mend = "give features, or model='cnn'" if head else "model='linear' does"
+        raise AlodError(f"model={name!r} does not learn from {kind}: {mend}")
+    if not head:
+        return Classifier(recipe, as_tensor(pool[:2]), n_classes, seed)
+    for setting in ("augment", "views"):
+        if getattr(recipe, setting) not in (None, "none", 0):
+            value = getattr(recipe, setting)
+            raise AlodError(f"{setting}={value!r}: features cannot be distorted; leave it out")
+    return Head(recipe.model, pool, n_classes)
 
 
 class Classifier:
@@ -51,12 +69,13 @@ class Classifier:
         """Learn labeled `images` again, with `inliers` (K, C, H, W) and the classes it predicts."""
         self._fit(self.module, images, targets, seed, "warm", inliers)
 
-    def taught_anew(self, images: Tensor, targets: Tensor, seed: int) -> nn.Module:
-        """Return a copy that learned from labeled `images` alone, from the initial weights on."""
-        module = training.copy_module(self.module)
-        module.load_state_dict(self.initial_state)
-        self._fit(module, images, targets, seed, "warm")
-        return module
+    def taught_anew(self, images: Tensor, targets: Tensor, seed: int) -> "Classifier":
+        """Return another that learned from `images` alone, from the initial weights on."""
+        other = copy(self)
+        other.module = training.copy_module(self.module)
+        other.module.load_state_dict(self.initial_state)
+        other._fit(other.module, images, targets, seed, "warm")
+        return other
 
     def n_steps(self, n_labeled: int) -> int:
         """Return how many steps a fit takes with so many labels."""

@@ -56,6 +56,7 @@ class Head:
     def __init__(self, model: Any, features: Images, n_classes: int) -> None:
         self.module = clone(HEADS[model] if isinstance(model, str) else model)
         self.n_classes, self.fitted = n_classes, False
+        self.initial_state: dict[str, Tensor] = {}
         self._seen = np.empty(0, dtype=np.int64)
         some = as_tensor(features[:: max(1, len(features) // SAMPLE)]).float()
         geometry.check_finite(some)
@@ -110,7 +111,9 @@ class Head:
         logits = torch.full((len(embeddings), self.n_classes), float(np.log(LEAST)))
         for start in range(0, len(embeddings), BLOCK):
             rows = embeddings[start : start + BLOCK].numpy()
-            shares = self.module.predict_proba(rows) if len(self._seen) > 1 else np.ones((len(rows), 1))
+            shares = (
+                self.module.predict_proba(rows) if len(self._seen) > 1 else np.ones((len(rows), 1))
+            )
             told = torch.from_numpy(np.log(np.maximum(shares, LEAST))).float()
             logits[start : start + BLOCK, torch.from_numpy(self._seen)] = told
         geometry.check_finite(logits)

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from alod import _saving as saving
 from alod import encoders, geometry, initial, strategies, training
-from alod._classifier import Classifier
+from alod._classifier import Classifier, made
 from alod._settled import settled
-from alod.answers import Answers
+from alod.answers import UNLABELED, Answers
 from alod.errors import AlodError, check_count
+from alod.heads import Head
 from alod.pool import alike, as_pool
 from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
@@ -84,14 +85,14 @@ class ActiveLearner:
         self.images: Tensor | np.memmap
         self.images, self.span = as_pool(images)
         self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
-        some = training.as_tensor(self.images[:2])
-        self._classifier = Classifier(recipe, some, n_classes, self._seed("weights"))
+        self._classifier = made(recipe, self.images, n_classes, self._seed("weights"))
         self.device = self._classifier.device
         if not isinstance(recipe.model, str):
             self.recipe = replace(recipe, model=self._classifier.module)  # not the user's own
         self._outputs: tuple[Tensor, Tensor] | None = None
         self.learned_inliers = Inliers(np.empty(0, np.int64), np.empty(0, np.int64))
         self._features: Tensor | None = None
+        self._learned = self.answers.copy()  # the answers at the last fit
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
     model: nn.Module = _of("_classifier.module", "The classifier's module.")
@@ -167,6 +168,7 @@ class ActiveLearner:
         if len(self.labeled) == 0:
             raise AlodError("no labels yet: teach() the answers to query() before fit()")
         started = time.perf_counter()
+        self._learned = self.answers.copy()
         self._classifier.learn(*self._examples(), self._seed("fit"))
         self._outputs = None
         for number in range(self.recipe.inlier_passes):
@@ -191,8 +193,8 @@ class ActiveLearner:
         return Inliers(self.pool[chosen], predictions)
 
     @settled()
-    def fit_without(self, held_out: np.ndarray) -> nn.Module:
-        """Return a copy trained from the initial weights on all labels but some.
+    def fit_without(self, held_out: np.ndarray) -> Classifier | Head:
+        """Return a classifier that learned from the initial weights on all labels but some.
 
         `held_out`, int (k,), are positions of images that it shall not learn from. The learner is
         unchanged.
@@ -254,7 +256,8 @@ class ActiveLearner:
 
         def compute() -> PoolView:
             embeddings, logits = self.outputs()
-            features = self._scaled_features() if len(foreign) else logits[:, :0]
+            described = len(foreign) and self.images.ndim > 2  # or the embedding does it
+            features = self._scaled_features() if described else logits[:, :0]
             return PoolView(
                 labeled_embeddings=embeddings[labeled].to(place),
                 labeled_targets=targets,
@@ -294,7 +297,8 @@ class ActiveLearner:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the learner has learned, less the images, as plain values."""
-        return self._classifier.state_dict() | self.ledger.state_dict()
+        learned = {"learned": torch.as_tensor(self._learned)}
+        return self._classifier.state_dict() | self.ledger.state_dict() | learned
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state` that :meth:`state_dict` returned, of the same images and settings.
@@ -307,6 +311,9 @@ class ActiveLearner:
                 f"{len(self.images)}; give the images that the learner was made with"
             )
         self._classifier.load_state_dict(state)
+        if isinstance(self._classifier, Head) and state["fitted"]:
+            self.ledger.codes = state["learned"].numpy().copy()
+            self.fit()
         self.ledger.load_state_dict(state)
         self._outputs = None
 
@@ -376,6 +383,8 @@ class ActiveLearner:
     def _described(self, pool: np.ndarray) -> Images:
         """Return what the first set is chosen from: all images, or the features of the pool's."""
         kind, method = self.recipe.features, self.recipe.initial
+        if isinstance(self._classifier, Head):
+            return self._classifier.embed(self.images)[pool]
         if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
             return self.images
         return encoders.features(self.images, kind, device=self.device)[pool]
@@ -385,6 +394,42 @@ class ActiveLearner:
         # Of all images, as they lie: a memory-mapped pool cannot be copied.
         embeddings, seed = self.outputs()[0], self._seed("dropout")
         return self._classifier.dropped(self.images, embeddings, n, seed)
+
+
+def choose(
+    features: Images,
+    k: int,
+    labels: np.ndarray | Tensor | None = None,
+    strategy: str | Strategy = "outlier",
+    **settings: Any,
+) -> np.ndarray:
+    """Choose `k` of a pool to label, from its `features` (N, D) and the `labels` there are.
+
+    `labels`, int (N,): classes, :data:`alod.answers.UNLABELED` where there is none yet, -1 for what
+    is not of the task. `strategy` and `settings` are those of a recipe, ``seed`` and the ``model``,
+    ``"linear"`` by default, among them. Returns positions, int64 (k,), the most wanted first.
+
+    >>> features = np.random.default_rng(0).normal(size=(50, 4))
+    >>> first = choose(features, 5)
+    >>> labels = np.full(50, UNLABELED)
+    >>> labels[first] = [0, 1, 0, 1, 2]
+    >>> np.intersect1d(choose(features, 5, labels), first)
+    array([], dtype=int64)
+    """
+    codes = np.full(len(features), UNLABELED) if labels is None else np.asarray(labels)
+    if codes.shape != (len(features),) or codes.dtype.kind not in "iu":
+        raise AlodError(
+            f"labels {codes.dtype}{codes.shape}: expected whole numbers, ({len(features)},), one "
+            f"for each row of the features, {UNLABELED} where there is none"
+        )
+    known = np.flatnonzero(codes != UNLABELED)
+    n_classes = max(2, int(codes.max(initial=0)) + 1)
+    settings = {"model": "linear"} | settings
+    learner = ActiveLearner(features, n_classes, strategy=strategy, **settings)
+    learner.teach(known, codes[known], unasked=True)
+    if len(learner.labeled):
+        learner.fit()
+    return learner.query(k)
 
 
 def dataset_indices(pool: np.ndarray, pool_indices: np.ndarray) -> np.ndarray:

@@ -144,8 +144,10 @@ def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Te
 def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.memmap, Span | None]:
     """Return `images` (N, C, H, W) as :func:`in_memory` does; memory-mapped, they stay on disk.
 
-    Those that would be misread there are refused.
+    Those that would be misread there are refused. Features (N, D) are returned as float32.
     """
+    if np.ndim(images) == 2:
+        return as_features("features", images), None
     if not isinstance(images, np.memmap):
         return in_memory(images, "arrays")
     shape = images.shape
@@ -157,6 +159,26 @@ def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.mem
     return images, None
 
 
+def as_features(name: str, values: npt.ArrayLike | torch.Tensor) -> torch.Tensor | np.memmap:
+    """Return features `values` (N, D) as float32, or refuse them by their `name`.
+
+    A memory-mapped array of floating point stays on disk.
+    """
+    features = as_numpy(name, values)
+    if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "fiu":
+        raise AlodError(
+            f"{name} are {features.dtype}{features.shape}: expected floating point (N, D), a row "
+            "for each image"
+        )
+    for start in range(0, len(features), 65_536):
+        if not np.isfinite(features[start : start + 65_536]).all():
+            row = start + int(np.flatnonzero(~np.isfinite(features[start:]).all(axis=1))[0])
+            raise AlodError(f"{name} hold NaN or infinite values, the first in row {row}")
+    if isinstance(values, np.memmap) and values.dtype.kind == "f":
+        return values
+    return torch.from_numpy(np.require(features, np.float32, ("C_CONTIGUOUS", "WRITEABLE")))
+
+
 def alike(
     images: npt.ArrayLike | torch.Tensor, pool: torch.Tensor | np.memmap, span: Span | None
 ) -> torch.Tensor | np.memmap:
@@ -164,8 +186,14 @@ def alike(
 
     The `pool` is (M, C, H, W); a memory-mapped array stays on disk.
     """
-    if not isinstance(images, np.memmap):
+    if pool.ndim == 2:
+        images = as_features("features", images)
+    elif not isinstance(images, np.memmap):
         images = torch.from_numpy(as_images("images", images, span))
+    if pool.ndim == 2 and images.shape[1] != pool.shape[1]:
+        raise AlodError(
+            f"features of width {images.shape[1]}: expected {pool.shape[1]}, as in the pool"
+        )
     if images.shape[1:] != pool.shape[1:]:
         raise AlodError(
             f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from torch import nn
 
-from alod import encoders, initial, models, strategies, training
+from alod import encoders, heads, initial, models, strategies, training
 from alod.errors import AlodError, check_count, check_name, plain
 from alod.strategies import Strategy
 
@@ -52,7 +52,9 @@ def either(name: str, value: Any) -> bool:
 
 
 def _model(name: str, value: Any) -> Any:
-    return value if isinstance(value, nn.Module) else one_of(models.MODELS)(name, value)
+    if isinstance(value, nn.Module) or (not isinstance(value, str) and heads.is_head(value)):
+        return value
+    return one_of((*models.MODELS, *heads.HEADS))(name, value)
 
 
 def _params(name: str, value: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from alod import geometry, outliers, training
+from alod import geometry, outliers
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR
 from alod.errors import AlodError, check_count
 from alod.learner import ActiveLearner
@@ -153,8 +153,8 @@ def _suspicion(
     learner: ActiveLearner, labeled: np.ndarray, targets: torch.Tensor, out: np.ndarray
 ) -> pd.DataFrame:
     """Judge the labels of one fold by what the others say."""
-    model = learner.fit_without(labeled[out])
-    embeddings = geometry.normalize(training.infer(model, learner.images[labeled])[0])
+    others = learner.fit_without(labeled[out])
+    embeddings = geometry.normalize(others.infer(learner.images[labeled])[0])
     told, given = targets[~out], targets[out].numpy()
     # The third nearest: a second slip of the same kind must not vouch for the first.
     detector = outliers.KNN(n_neighbors=3)
