@@ -121,7 +121,7 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
         lambda own: len(own.drop_duplicates())
     )
     kept = curves[curves["strategy"].map(everywhere) == everywhere.max()]
-    order = rank_strategies(kept, metric)["strategy"]
+    order = _rank_strategies(kept, metric)["strategy"]
     means = evaluation.areas(kept, metric).pivot_table(
         index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
     )
@@ -130,7 +130,7 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     # Two rows of names, which fit the page.
     table.columns = pd.MultiIndex.from_tuples([(spelled(d), spelled(m)) for d, m in pairs])
     for place, (summary, told) in enumerate(SUMMARIES.items()):
-        ranked = rank_strategies(kept, summary).set_index("strategy")
+        ranked = _rank_strategies(kept, summary).set_index("strategy")
         table.insert(place, ("mean rank", told), ranked["mean_rank"])
     return figures.table(table.rename(index=spelled), caption=caption)
 
@@ -202,7 +202,7 @@ def behind_and_ahead(tests: pd.DataFrame) -> tuple[int, int]:
     return int((sure < 0).sum()), int((sure > 0).sum())
 
 
-def rank_strategies(curves: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
+def _rank_strategies(curves: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
     """Rank strategies in each setting by their mean over seeds, then average the ranks.
 
     Every strategy must have run in every setting: ranks among different rivals do not compare. By

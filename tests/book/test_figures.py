@@ -11,10 +11,10 @@ from alod import AlodError
 from alod.experiments.evaluation import (
     compare_strategies,
     gains,
-    published_curves,
     summarize,
 )
 from alod_book import figures
+from alod_book.results import published_curves
 
 BUDGETS = [50, 100, 200, 400]
 CLASSES = ["shirt", "coat", "bag"]
