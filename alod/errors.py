@@ -43,10 +43,10 @@ def check_count(name: str, value: object, low: int, high: int | None = None, why
     there is no upper end. Return it as Python's own, which every file can hold.
     """
     try:
-        number = operator.index(cast(SupportsIndex, value))
-        # The truth values of Python and torch have an index, too.
+        # The truth values of Python, NumPy and torch have an index, too, some with a warning.
         whole = "bool" not in str(getattr(value, "dtype", type(value)))
-        if whole and low <= number and (high is None or number <= high):
+        number = operator.index(cast(SupportsIndex, value)) if whole else low - 1
+        if low <= number and (high is None or number <= high):
             return number
     except TypeError:
         pass

@@ -218,14 +218,10 @@ def outlier(
     """Ask for images that stand for many others which no class explains better than another.
 
     The batch adds most to the coverage of the pool, each image weighing its outlier score by
-    `detector` (:func:`alod.outliers.class_contrast`) to the power of `focus`, at least 0: no clump
-    is bought twice, and no oddity that stands for nothing but itself. Few labels tell detectors
-    little, so the power grows to `focus` at ten labels a class; before, coverage leads. What looks
-    foreign is left out, unless `two_sided` is False (:func:`alod.view.task_like`).
-
-    Scores are outlier scores, not in [0, 1] if `contrast` is ``"none"`` or `per_class` False, a
-    single detector for everything. Images that no class explains and that are of no task are
-    wanted most, as long as nobody has called one of them foreign.
+    `detector` (:func:`alod.outliers.class_contrast`), in [0, 1] unless `contrast` is ``"none"`` or
+    `per_class` False, to the power of `focus`, which grows with labels up to ten a class: no clump
+    is bought twice, and no oddity that stands for itself. What looks foreign is left out unless
+    `two_sided` is False (:func:`alod.view.task_like`), but is wanted most until one is named.
     """
     kept = task_like(view, k) if two_sided else np.arange(len(view.pool_logits))
     seen, seed = view.only(kept), int(rng.integers(2**32))
@@ -342,11 +338,11 @@ def name_of(strategy: str | Strategy) -> str:
 
 def importable_name(strategy: str | Strategy) -> str:
     """Return a key of ``STRATEGIES``, or ``module:function``, of a `strategy`; refuse all else."""
-    if isinstance(strategy, str):
+    if not callable(strategy):  # a name, or nothing that is one
         return strategy
     known = [name for name, function in STRATEGIES.items() if function is strategy]
     module, path = (getattr(strategy, key, "") for key in ("__module__", "__qualname__"))
-    with suppress(ImportError, AttributeError):
+    with suppress(ImportError, AttributeError, ValueError):  # some have no module
         if known or (module != "__main__" and attrgetter(path)(import_module(module)) is strategy):
             return known[0] if known else f"{module}:{path}"
     raise AlodError(

@@ -1,7 +1,7 @@
 """Image classification data as tensors, from the user's own arrays.
 
 A data set is whole: every image in one uint8 tensor, indexed from then on. Nothing that is read is
-changed. Data sets that lie on disk are read by the other modules of :mod:`alod.data`.
+changed. Data sets that lie on disk are read by the modules beside it.
 
 >>> data = from_arrays(np.zeros((4, 28, 28), np.uint8), [0, 1, 1, 0], classes=["cat", "dog"])
 >>> data.images.shape, data.targets.tolist(), data.classes
@@ -63,7 +63,7 @@ def from_arrays(
 
     `images` (N, H, W), grey, or (N, C, H, W) are uint8; floating point from 0 to 1, which is
     rounded to the nearest of 256 levels; or whole numbers of 16 bits, scaled by
-    :func:`alod.pool.common_span`. Contiguous writable uint8 arrays are not copied, so that a
+    ``alod.pool.common_span``. Contiguous writable uint8 arrays are not copied, so that a
     memory-mapped pool (``numpy.load(path, mmap_mode="c")``) stays on disk. `targets` (N,) are whole
     numbers counted from 0; -1 (unknown) where there is no label, and everywhere by default.
     `test_images` and `test_targets`, both or neither, are likewise, but every target is known, and

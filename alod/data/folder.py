@@ -39,7 +39,7 @@ def from_folder(
 
     Every kind of file that Pillow reads counts. Photos are turned upright, cropped to the central
     square and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; transparent
-    pixels become white, and more than 8 bits are scaled as :func:`alod.pool.span_of` says. C is 1
+    pixels become white, and more than 8 bits are scaled as ``alod.pool.span_of`` says. C is 1
     if all images are grey, otherwise 3.
 
     `test_fraction`, from 0 to below 1, is the share of the labeled images of every class that is

@@ -39,7 +39,7 @@ def _of_learner(name: str, told: str) -> Any:
 
 
 class LabelingRun:
-    """A learner whose answers live in a `folder`; :func:`alod.open_run` makes it.
+    """A learner whose answers live in a `folder`; :func:`alod.labeling.opening.open_run` makes it.
 
     Answers are in ``labels.csv``, on disk, before :meth:`teach`, :meth:`skip` or :meth:`undo`
     returns; those that another process has written meanwhile are taken in at each call; after

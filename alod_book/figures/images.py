@@ -11,7 +11,7 @@ from PIL import Image
 
 from alod.errors import check_count
 from alod_book.figures.cards import check_images
-from alod_book.figures.layout import check_length, finish
+from alod_book.figures.layout import check_length, finish, lay_under
 
 
 def image_grid(
@@ -66,20 +66,7 @@ def image_grid(
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    fig.add_layout_image(
-        source=_montage(images, row, column, pitch),
-        xref="x",
-        yref="y",
-        x=0,
-        y=0,
-        sizex=columns,
-        sizey=rows * pitch,
-        sizing="stretch",
-        layer="below",
-    )
-    hidden = {"visible": False, "constrain": "domain"}
-    fig.update_xaxes(range=[0, columns], constraintoward="left", **hidden)
-    fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
+    lay_under(fig, _montage(images, row, column, pitch), columns, rows * pitch)
     told = "; ".join(hover[:5]) + ("; …" if len(images) > 5 else "")
     note = "; ".join(filter(None, [f"n = {len(images)} images", note]))
     # Ten columns: between what a page and a phone have for each; fewer may be larger.

@@ -60,6 +60,24 @@ def finish(
     return fig
 
 
+def lay_under(fig: go.Figure, sheet: str, width: float, height: float) -> None:
+    """Lay a `sheet`, a data URI, under a figure of so many units, its origin at the top left."""
+    fig.add_layout_image(
+        source=sheet,
+        xref="x",
+        yref="y",
+        x=0,
+        y=0,
+        sizex=width,
+        sizey=height,
+        sizing="stretch",
+        layer="below",
+    )
+    hidden = {"visible": False, "constrain": "domain"}
+    fig.update_xaxes(range=[0, width], constraintoward="left", **hidden)
+    fig.update_yaxes(range=[height, 0], scaleanchor="x", constraintoward="top", **hidden)
+
+
 def matrix_axes(fig: go.Figure, names: list[str], x_title: str, y_title: str) -> None:
     """Name the rows of a matrix from the top, the columns from the left."""
     # Left to itself, plotly names every second row where they are low.

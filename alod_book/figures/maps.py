@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from alod.errors import AlodError, check_count, check_name
-from alod_book.figures.layout import check_length, finish
+from alod_book.figures.layout import check_length, finish, lay_under
 from alod_book.figures.points import add_cards, legend_entry, map_axes, points, scatter
 from alod_book.figures.style import CLASS_COLORS, GREY, GROUPS
 
@@ -166,20 +166,7 @@ def class_maps(
             x=across, y=down, mode="text", text=text, textfont={"size": size}, hoverinfo="skip"
         )
     )
-    fig.add_layout_image(
-        source=_colored_png(sheet),
-        xref="x",
-        yref="y",
-        x=0,
-        y=0,
-        sizex=columns,
-        sizey=rows * pitch,
-        sizing="stretch",
-        layer="below",
-    )
-    hidden = {"visible": False, "constrain": "domain"}
-    fig.update_xaxes(range=[0, columns], constraintoward="left", **hidden)
-    fig.update_yaxes(range=[rows * pitch, 0], scaleanchor="x", constraintoward="top", **hidden)
+    lay_under(fig, _colored_png(sheet), columns, rows * pitch)
     told = ", ".join(f"{name} ({len(targets):,} images)" for name, (_, targets) in panels.items())
     alt = f"Maps of embeddings colored by class: {told}."
     return finish(fig, title, alt, round(rows * pitch * 180), note=note, inner=True)

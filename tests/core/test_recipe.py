@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -103,6 +104,11 @@ def test_a_config_names_a_function_so_that_processes_find_it():
     assert alod.ExperimentConfig(strategy=own).strategy == f"{__name__}:own"
     by_name = alod.ExperimentConfig(strategy="margin")
     assert alod.ExperimentConfig(strategy=strategies.margin).hash() == by_name.hash()
-    for lost in (lambda view, k, rng: None, strategies.Selection(0, 0).index):
+    for lost in (lambda view, k, rng: None, partial(own, width=2.0), (0, 1).index):
         with pytest.raises(AlodError, match="cannot be imported by another process; define it"):
             alod.ExperimentConfig(strategy=lost)
+
+
+def test_no_strategy_is_no_name_of_one():
+    with pytest.raises(AlodError, match="unknown strategy None: expected one of random"):
+        alod.ExperimentConfig(strategy=None)
