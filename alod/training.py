@@ -117,7 +117,8 @@ def as_tensor(images: Images) -> Tensor:
     return rows
 
 
-def _autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
+def autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
+    """Compute in the 16-bit type `half` on a `device`, or as it is where that is None."""
     return nullcontext() if half is None else torch.autocast(device.type, dtype=half)
 
 
@@ -244,7 +245,7 @@ def fit(
                 hard = inputs[batch_size:]
                 hard = erase_square(hard, ERASED * torch.rand_like(hard[:, :1, :1, :1]))
                 inputs = torch.cat([inputs[:batch_size], hard])
-            with _autocast(device, half):
+            with autocast(device, half):
                 logits = model(inputs)[1].float()
             loss = functional.cross_entropy(logits[:batch_size], wanted[:batch_size])
             if more is not None:
@@ -287,7 +288,7 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
 def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
     """Return the predicted classes (N,), and -100, which no loss counts, where they are unsure."""
     # Apart from the step's own pass: autocast would lend it weights that know no gradient.
-    with torch.no_grad(), _autocast(images.device, half):
+    with torch.no_grad(), autocast(images.device, half):
         logits = model(images)[1]
     probability, predicted = logits.float().softmax(1).max(1)
     return predicted.masked_fill(probability < SURE, -100)
@@ -316,7 +317,7 @@ def infer(
     outputs: tuple[Tensor, ...] = ()
     with seeded(dropout_seed or 0, device):
         for rows, batch in _in_batches(images, device):
-            with torch.no_grad(), _autocast(device, half):
+            with torch.no_grad(), autocast(device, half):
                 found = network(batch.contiguous(memory_format=torch.channels_last))
             if not outputs:
                 outputs = tuple(torch.empty(len(images), o.shape[1], device=device) for o in found)
@@ -354,7 +355,7 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
     shares = []
     for _, batch in _in_batches(images, device):
         total = torch.zeros(())
-        with torch.no_grad(), _autocast(device, half):
+        with torch.no_grad(), autocast(device, half):
             for view in maps:
                 # Without test images there is nothing to distort, which torch refuses.
                 seen = _warp(batch, view.expand(len(batch), 2, 3)) if len(batch) else batch

