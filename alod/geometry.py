@@ -342,36 +342,40 @@ def max_herding(
         rows = sample(n, REFERENCE, rng)
         mass = np.full(len(rows), 1 / len(rows)) if share is None else share
     else:
-        # Drawn by weight, each point stands for as much as any other.
-        rows, mass = rng.choice(n, REFERENCE, p=share), np.full(REFERENCE, 1 / REFERENCE)
+        # Drawn by weight, each point stands for as much as any other, as often as it was drawn.
+        rows, times = np.unique(rng.choice(n, REFERENCE, p=share), return_counts=True)
+        mass = times / REFERENCE
     reference, mass = points[rows], torch.as_tensor(mass).to(points)
     coverage = points.new_zeros(len(reference))
     if covered is not None and len(covered):
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())
-    top = torch.ones_like(coverage)
-    gain = _coverage_between(candidates, reference, mass, gamma, coverage, top)
+    # Of these, an inner product is the logarithm of the kernel.
+    halves = [-gamma * squared_lengths(p)[:, None] for p in (candidates, reference)]
+    ones = [torch.ones_like(half) for half in halves]
+    ours = torch.cat([candidates * (2 * gamma) ** 0.5, halves[0], ones[0]], dim=1)
+    theirs = torch.cat([reference * (2 * gamma) ** 0.5, ones[1], halves[1]], dim=1)
+    gain = _coverage_between(ours, theirs, mass, coverage, torch.ones_like(coverage))
     taken, gains = np.empty(k, dtype=np.int64), np.empty(k)
     for i in range(k):
         taken[i] = pick = int(gain.argmax())
         gains[i] = max(0.0, float(gain[pick]))
-        kernel = torch.exp(-gamma * squared_distances(reference, candidates[pick, None])[:, 0])
+        kernel = (theirs @ ours[pick]).exp_().clamp_(max=1)
         # Only reference points that the pick covers better than before change what others add.
-        better = kernel > coverage
+        better = torch.nonzero(kernel > coverage)[:, 0]
         old, new = coverage[better], kernel[better]
-        gain -= _coverage_between(candidates, reference[better], mass[better], gamma, old, new)
+        gain -= _coverage_between(ours, theirs[better], mass[better], old, new)
         coverage[better] = new
         gain[taken[: i + 1]] = -torch.inf
     return few[taken], gains
 
 
 def _coverage_between(
-    points: Tensor, reference: Tensor, mass: Tensor, gamma: float, low: Tensor, high: Tensor
+    ours: Tensor, theirs: Tensor, mass: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
-    """Sum over the reference's mass how far each point's kernel reaches from `low` to `high`."""
-    reach = torch.empty(len(points), dtype=torch.float64, device=points.device)
-    rows = max(1, BLOCK // max(1, len(reference)))
-    for start in range(0, len(points), rows):
-        block = points[start : start + rows]
-        kernel = squared_distances(block, reference).mul_(-gamma).exp_()
+    """Sum over their mass how far each of our kernels reaches from `low` to `high`, at most 1."""
+    reach = torch.empty(len(ours), dtype=torch.float64, device=ours.device)
+    rows = max(1, BLOCK // max(1, len(theirs)))
+    for start in range(0, len(ours), rows):
+        kernel = (ours[start : start + rows] @ theirs.T).exp_()
         reach[start : start + rows] = kernel.clamp_(low, high).sub_(low) @ mass
     return reach
