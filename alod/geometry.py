@@ -88,6 +88,33 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
     return distances, neighbors
 
 
+def nearest_of_each(points: Tensor, groups: list[Tensor]) -> Tensor:
+    """Return how far each point is from the nearest of each group, (M_g, D): float32 (N, G).
+
+    Exact, as :func:`nearest`, for the two groups that are nearest to a point; what is farther may
+    be off by 1e-6 of the squared norms.
+    """
+    others = torch.cat(groups)
+    center = others.mean(0)
+    others = others - center
+    lengths, sizes = squared_lengths(others), [len(group) for group in groups]
+    first = torch.tensor([0, *sizes[:-1]], device=points.device).cumsum(0)
+    distances = points.new_empty(len(points), len(groups))
+    rows = max(1, BLOCK // max(len(others), 2 * points.shape[1]))
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows] - center
+        rank = torch.addmm(lengths, block, others.T, alpha=-2)
+        least = [part.min(dim=1) for part in rank.split(sizes, dim=1)]
+        found = torch.stack([each.indices for each in least], dim=1) + first
+        squares = torch.stack([each.values for each in least], dim=1)
+        near = squares.add_(squared_lengths(block)[:, None]).clamp_(min=0).sqrt_()
+        for group in near.topk(min(2, len(groups)), dim=1, largest=False).indices.split(1, dim=1):
+            exact = block - others[found.gather(1, group)[:, 0]]
+            near.scatter_(1, group, torch.linalg.vector_norm(exact, dim=1, keepdim=True))
+        distances[start : start + rows] = near
+    return distances
+
+
 def squared_lengths(points: Tensor) -> Tensor:
     """Return squared lengths (N,) by norms, which need no copy of the points, as squares do."""
     return torch.linalg.vector_norm(points, dim=1).square()

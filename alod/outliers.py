@@ -276,8 +276,12 @@ def class_contrast(
     detector finds the image least outlying.
     """
     points, others = geometry.normalize(labeled), geometry.normalize(pool)
-    scores_UC = class_scores(detector, points, targets, others, seed)
     classes = targets.unique().cpu().numpy()
+    if detector == "knn":  # all at once, and exact where it counts
+        groups = [points[targets == c] for c in targets.unique()]
+        scores_UC = geometry.nearest_of_each(others, groups).double().cpu().numpy()
+    else:
+        scores_UC = class_scores(detector, points, targets, others, seed)
     return contrast(scores_UC, kind), classes[scores_UC.argmin(axis=1)]
 
 

@@ -3,6 +3,7 @@
 `cache` is a folder of a run's own, as in :mod:`alod.labeling.images`.
 """
 
+import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,29 +21,32 @@ from alod.data.files import list_images, read_square
 from alod.data.names import breaks_line, nfc
 from alod.encoders import Encode
 from alod.errors import AlodError, check_names, one_line
-from alod.labeling.images import Pool
-from alod.labeling.settings import Settings
+from alod.files import UNWRITABLE, refusing, write_atomically
+from alod.labeling.images import Pool, read_folder
 from alod.pool import as_features
 
+SIDE = 32  # pixels of the pictures that are kept of a folder's images
 GIVEN = "given features"
 PHOTOGRAPH = 64  # pixels of the shorter side, from which color images are taken for photographs
 
 
-def with_features(pool: Pool, root: Path | None, settings: Settings, cache: Path) -> Pool:
-    """Return a `pool` with what the encoder of its `settings` makes of its images.
+def with_features(
+    pool: Pool, root: Path | None, encoder: Any, cache: Path, device: str = "auto"
+) -> Pool:
+    """Return a `pool` with what an `encoder` makes of its images.
 
     Image files below `root` are read as large as the encoder likes them, known ones not again.
     """
-    encoder, position = settings.encoder, {name: row for row, name in enumerate(pool.files)}
+    position = {name: row for row, name in enumerate(pool.files)}
     about = encoded.identity(encoder, pool.images)
-    make: Callable[[], Encode] = once(lambda: encoded.make(encoder, pool.images, settings.device))
+    make: Callable[[], Encode] = once(lambda: encoded.make(encoder, pool.images, device))
     if root is None or encoded.is_fitted(encoder):
 
         def read(name: str) -> np.ndarray:
             return np.asarray(pool.images[position[name]])
     else:
         about += f" {pool.span}"
-        make = frozen = once(lambda: pretrained.load(encoder, settings.device))
+        make = frozen = once(lambda: pretrained.load(encoder, device))
 
         def read(name: str) -> np.ndarray:
             try:
@@ -99,6 +103,28 @@ def cached_features(cache: Path) -> Pool | None:
 
 def _of_features(kept: np.memmap, names: Sequence[str], stamps: Sequence[tuple[int, int]]) -> Pool:
     return Pool(kept, tuple(names), {}, stamps=tuple(stamps), features=kept)
+
+
+def encode_folder(folder: Path, encoder: Any, out: Path, device: str = "auto") -> Pool:
+    """Encode the image files below a `folder`: features into `out`, names into a .txt beside it.
+
+    What was encoded before a kill is not encoded again; returns the pool.
+    """
+    parts = out.with_name(f".{out.name}.parts")
+    with refusing(out, UNWRITABLE):
+        parts.mkdir(parents=True, exist_ok=True)
+        pool = with_features(read_folder(folder, parts, SIDE), folder, encoder, parts, device)
+        features = pool.features
+        assert features is not None
+        temporary = parts / "features.npy"
+        whole = np.lib.format.open_memmap(temporary, "w+", np.float32, shape=features.shape)
+        for start in range(0, len(features), 65_536):
+            whole[start : start + 65_536] = features[start : start + 65_536]
+        whole.flush()
+        write_atomically(out.with_suffix(".txt"), "".join(f"{name}\n" for name in pool.files))
+        temporary.replace(out)
+        shutil.rmtree(parts, ignore_errors=True)
+    return pool
 
 
 def best_encoder(images: Any) -> tuple[str, str]:

@@ -153,7 +153,7 @@ def _open(
             raise AlodError("files: are named by the folder; give them with features (N, D) only")
         pool = _read_pool(path, images, root, settings.image_size)
     if settings.encoder != "none":
-        pool = with_features(pool, root, settings, path / "pool")
+        pool = with_features(pool, root, settings.encoder, path / "pool", settings.device)
     run = LabelingRun(path, settings, pool, root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
