@@ -41,9 +41,10 @@ _described: dict[Hashable, Tensor] = {}
 def features(
     images: Images, kind: str = "pixels", seed: int = 0, device: str | torch.device = "auto"
 ) -> Tensor:
-    """Describe images by what :func:`fit` fits to them: float32 (N, D), D = min(50, N - 1).
+    """Describe images (N, C, H, W) by what :func:`fit` fits to them, the `kind` as its encoder.
 
-    Computed once for the same images: do not change it in place.
+    Returns float32 (N, D), D = min(50, N - 1, what there is), computed once for the same images, of
+    which `images`, `seed` and `device` are as there: do not change it in place.
     """
     check_name("features", kind, FEATURES)
     key = (kind, seed, str(device), tuple(images.shape), checksum(images))
@@ -84,7 +85,7 @@ def steps_of(encoder: str) -> int:
 
 
 def checksum(images: Images) -> int:
-    """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
+    """Tell pools apart, by every byte of `images` (N, …) in memory, by 10,000 images on disk."""
     some = isinstance(images, np.memmap)
     images = images[:: max(1, len(images) // SAMPLE)] if some else images
     return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)

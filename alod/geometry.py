@@ -89,7 +89,7 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
 
 
 def nearest_of_each(points: Tensor, groups: list[Tensor]) -> Tensor:
-    """Return how far each point is from the nearest of each group, (M_g, D): float32 (N, G).
+    """Return how far each point is from the nearest of each of `groups`, (M_g, D): float32 (N, G).
 
     Exact, as :func:`nearest`, for the two groups that are nearest to a point; what is farther may
     be off by 1e-6 of the squared norms.

@@ -122,14 +122,14 @@ def test_a_folder_is_encoded_to_a_file_that_numpy_and_a_run_take(photos, tmp_pat
 
 FEATURES = np.random.default_rng(0).normal(size=(9, 4))
 BAD = {
-    "length": (dict(images=FEATURES, files=["a"]), "files: 1 names for 9 features"),
-    "twice": (dict(images=FEATURES, files=["a"] * 9), "'a' is given twice"),
-    "break": (dict(images=FEATURES, files=["a\nb", *map(str, range(8))]), "line break"),
-    "nan": (dict(images=FEATURES * np.nan), "NaN or infinite values, the first in row 0"),
-    "network": (dict(images=FEATURES, model="cnn"), "does not learn from features"),
-    "images": (dict(images=np.zeros((9, 16, 16), np.uint8), files=["a"]), "files: are named by"),
+    "length": ({"images": FEATURES, "files": ["a"]}, "files: 1 names for 9 features"),
+    "twice": ({"images": FEATURES, "files": ["a"] * 9}, "'a' is given twice"),
+    "break": ({"images": FEATURES, "files": ["a\nb", *map(str, range(8))]}, "line break"),
+    "nan": ({"images": FEATURES * np.nan}, "NaN or infinite values, the first in row 0"),
+    "network": ({"images": FEATURES, "model": "cnn"}, "does not learn from features"),
+    "images": ({"images": np.zeros((9, 16, 16), np.uint8), "files": ["a"]}, "files: are named by"),
     "no head": (
-        dict(images=np.zeros((9, 16, 16), np.uint8), encoder="pixels", model="cnn"),
+        {"images": np.zeros((9, 16, 16), np.uint8), "encoder": "pixels", "model": "cnn"},
         "encoder='pixels': the model learns from images; give model='linear'",
     ),
 }
