@@ -47,14 +47,13 @@ def query(
     asked = opened.query(k)
     if out is not None:
         opened.write_batch(asked, out, prefix)
-    source, back = opened.root or "the array", str(path)
+    source, told, back = opened.root or "the array", "the column 'label'", str(path)
+    answers = f"{', '.join(opened.classes)}; or: {', '.join(ANSWERS)}"
     if path.suffix.lower() == ".json":
-        print(f"{path}: {k} images of {source} to be labeled in Label Studio, by this interface:")
-        print(" ", interface([*opened.classes, *ANSWERS[:2]]))
-        back = "export.json"
-    else:
-        print(f"{path}: {k} images of {source} to be labeled in the column 'label':")
-        print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
+        told, back = "Label Studio, by this interface", "export.json"
+        answers = interface([*opened.classes, *ANSWERS[:2]])
+    print(f"{path}: {k} images of {source} to be labeled in {told}:")
+    print(f"  {answers}")
     print("then:", shlex.join(["alod", "teach", "--run", str(run), back]))
 
 

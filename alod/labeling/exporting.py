@@ -64,7 +64,8 @@ def write_tasks(run: "LabelingRun", indices: np.ndarray, path: Path, prefix: str
     guesses: list[list[tuple[str, float]]] = [[]] * len(files)
     if run.fitted:
         sure, best = run.learner.outputs()[1][indices].softmax(1).max(1)
-        guesses = [[(run.classes[c], p)] for c, p in zip(best.tolist(), sure.tolist(), strict=True)]
+        pairs = zip(best.tolist(), sure.tolist(), strict=True)
+        guesses = [[(run.classes[c], round(p, 4))] for c, p in pairs]
     version = f"alod, {len(run.labeled)} labels"
     text = label_studio.tasks(files, addresses, labels, guesses, version)
     write_atomically(path, text, UNWRITABLE)

@@ -49,21 +49,12 @@ def tasks(
     `addresses`: where the images are; `labels`: what they have, or not; `guesses`, of each at most
     one: class and probability, pre-annotations by a `version` of the classifier.
     """
-    told = [
-        {
-            "data": {"image": address, "file": file},
-            "annotations": [
-                {"result": _choice(given), "was_cancelled": given is None}
-                for given in [label]
-                if given != ""
-            ],
-            "predictions": [
-                {"model_version": version, "score": round(score, 4), "result": _choice(name)}
-                for name, score in guess
-            ],
-        }
-        for file, address, label, guess in zip(files, addresses, labels, guesses, strict=True)
-    ]
+    told = []
+    for file, address, label, guess in zip(files, addresses, labels, guesses, strict=True):
+        given = [{"result": _choice(label), "was_cancelled": label is None}] * (label != "")
+        sure = [{"model_version": version, "score": p, "result": _choice(c)} for c, p in guess]
+        data = {"image": address, "file": file}
+        told.append({"data": data, "annotations": given, "predictions": sure})
     return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -98,7 +89,7 @@ def rows(path: Path | str, text: str) -> list[Row]:
 
 
 def chosen(where: str, told: Any) -> str:
-    """Return the one label that is `told`, as text, as a list or as JSON; refuse several, `where`."""
+    """Return the one label that is `told` `where`, as text, list or JSON; refuse several."""
     if isinstance(told, str) and told.startswith('{"choices":'):
         told = json.loads(told)
     told = told["choices"] if isinstance(told, dict) else told
