@@ -36,10 +36,11 @@ def code_lines(source: str) -> set[int]:
 def imports(tree: ast.AST) -> set[str]:
     """Return the modules that a module imports, wherever in it, but for its types alone."""
     found = set()
-    for node in ast.walk(tree):
+    for node in list(ast.walk(tree)):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = []
-        elif isinstance(node, ast.Import):
+            node.body = []  # before the walk below: one under way has its children already
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             found.add(str(node.module))

@@ -3,19 +3,26 @@
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from alod.cli.options import given, with_settings
+from alod.errors import AlodError
 from alod.files import UNWRITABLE, write_atomically
+from alod.labeling.label_studio import LOCAL_FILES, interface
 from alod.labeling.opening import open_run
 from alod.labeling.run import LabelingRun
 from alod.labeling.settings import Settings
 from alod.labeling.tables import ANSWERS
 
 Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
+_PREFIX = "What addresses of images begin with, in tasks for Label Studio."
+Prefix = Annotated[str, typer.Option(help=_PREFIX)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
@@ -23,10 +30,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 def query(
     run: Run,
     k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
-    out: Annotated[Path | None, typer.Option(help="CSV to write; batch.csv in the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write, or .json: Label Studio's; batch.csv.")
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
     ] = None,
+    prefix: Prefix = LOCAL_FILES,
     **settings: Any,
 ) -> None:
     """Ask which images to label: writes a CSV file with the columns file and label."""
@@ -36,20 +46,28 @@ def query(
     _catch_up(opened)
     asked = opened.query(k)
     if out is not None:
-        opened.write_batch(asked, out)
-    source = opened.root or "the array"
-    print(f"{path}: {k} images of {source} to be labeled in the column 'label':")
-    print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
-    print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
+        opened.write_batch(asked, out, prefix)
+    source, told, back = opened.root or "the array", "the column 'label'", str(path)
+    answers = f"{', '.join(opened.classes)}; or: {', '.join(ANSWERS)}"
+    if path.suffix.lower() == ".json":
+        told, back = "Label Studio, by this interface", "export.json"
+        answers = interface([*opened.classes, *ANSWERS[:2]])
+    print(f"{path}: {k} images of {source} to be labeled in {told}:")
+    print(f"  {answers}")
+    print("then:", shlex.join(["alod", "teach", "--run", str(run), back]))
 
 
 def teach(
     run: Run,
-    file: Annotated[Path, typer.Argument(help="CSV with the columns file and label.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with the columns file and label; or Label Studio's export.")
+    ],
+    annotator: Annotated[str, typer.Option(help="Who labeled, if the file does not say.")] = "",
     device: Device = "auto",
 ) -> None:
     """Take labels from a CSV file, learn from them, and tell how far the labeling has come."""
     opened = _opened(run, device=device)
+    opened.annotator = annotator
     counts = opened.teach_file(file)
     told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     print(f"{file}: answers taken and on disk: {told}", flush=True)
@@ -59,14 +77,33 @@ def teach(
 
 def predict(
     run: Run,
-    out: Annotated[Path, typer.Option(help="CSV to write: file, label, confidence.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write: file, label, confidence; or .json.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="A column more for each class.")
+    ] = False,
+    sort_into: Annotated[
+        Path | None, typer.Option(help="Folder to fill with a folder for each class.")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Sort copies, not links.")] = False,
+    prefix: Prefix = LOCAL_FILES,
     device: Device = "auto",
 ) -> None:
     """Classify every image of a run; images that a person has labeled keep that label."""
+    if out is None and sort_into is None:
+        raise AlodError("nothing to write: give --out all.csv, --sort-into sorted/, or both")
     opened = _opened(run, device=device)
     _catch_up(opened)
-    write_atomically(out, opened.predicted().to_csv(index=False), UNWRITABLE)
-    print(f"{out}: {len(opened.files)} images classified")
+    if out is not None and out.suffix.lower() == ".json":
+        opened.write_batch(np.arange(len(opened.files)), out, prefix)
+    elif out is not None:
+        write_atomically(out, opened.predicted(probabilities).to_csv(index=False), UNWRITABLE)
+    if sort_into is not None:
+        with _telling():
+            opened.sort_into(sort_into, copy)
+    for written in filter(None, (out, sort_into)):
+        print(f"{written}: {len(opened.files)} images classified")
 
 
 def review(
@@ -85,12 +122,17 @@ def review(
 
 
 def _opened(folder: Path, **settings: Any) -> LabelingRun:
+    with _telling():
+        return open_run(folder, **settings)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
-        opened = open_run(folder, **settings)
+        yield
     for note in notes:
         print(f"alod: {note.message}", file=sys.stderr)
-    return opened
 
 
 def _catch_up(opened: LabelingRun) -> None:

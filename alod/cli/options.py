@@ -1,5 +1,6 @@
 """Options of the command line, made of the settings of a recipe."""
 
+import csv
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -67,5 +68,12 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
     return value
 
 
+def _row(option: str, text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        raise AlodError(f'{option} {text!r}: expected names such as cat,"dog, small"') from None
+
+
 _READERS: dict[Any, Callable[[str, str], Any]]
-_READERS = {tuple: lambda _, text: text.split(","), list: _numbers, Mapping: _json_object}
+_READERS = {tuple: _row, list: _numbers, Mapping: _json_object}

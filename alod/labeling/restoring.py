@@ -84,11 +84,11 @@ def audit_files(
     return files_in(path)
 
 
-def files_in(path: Path) -> list[str]:
-    """Return the column ``file`` of a table of ours; nothing if it is not there or damaged."""
+def files_in(path: Path, column: str = "file") -> list[str]:
+    """Return a `column` of names in a table of ours; nothing if it is not there or damaged."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return [nfc(str(name)) for name in table["file"]]
+        return [nfc(str(name)) for name in table[column]]
     except (OSError, ValueError, KeyError):
         return []
 

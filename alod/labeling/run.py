@@ -9,7 +9,7 @@ True
 
 import shlex
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -23,7 +23,7 @@ from alod.answers import FOREIGN, UNLABELED
 from alod.data.names import nfc
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
-from alod.labeling import images, monitoring, restoring, tables
+from alod.labeling import exporting, images, label_studio, monitoring, restoring, tables
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
@@ -49,8 +49,9 @@ class LabelingRun:
     made. `images`: uint8 (N, C, H, W), memory-mapped; `files`: the name of each, its path below the
     image folder `root`, or its row in the array, where `root` is None; `position`: and back.
     `broken`: image files left out, and why; `gone`: images with an answer that are not there any
-    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`. All
-    positions ascend; those of the audit set are only in `audit` and `unaudited`.
+    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
+    `annotator`: who answers, to be set; it is in the journal beside each answer, and blank at
+    first. All positions ascend; those of the audit set are only in `audit` and `unaudited`.
     """
 
     kept = True  # what is answered outlives the process
@@ -67,6 +68,7 @@ class LabelingRun:
         self.position = {nfc(name): index for index, name in enumerate(pool.files)}
         self.history = restoring.read_history(folder / "history.csv")
         self.gone: set[str] = set()
+        self.annotator = ""
         self._journal = Journal(folder / "labels.csv")
         self._learned: int | None = None  # checksum of the labels learned from
 
@@ -142,29 +144,38 @@ class LabelingRun:
             pass
 
     def teach_file(self, path: str | Path) -> dict[str, int]:
-        """Take all answers of a table at `path`, or none; see :mod:`alod.labeling.tables`.
+        """Take all answers of a table or an export at `path`, or none, with their annotators.
 
-        Any image may be answered, asked for or not; a label that differs from an earlier one
-        corrects it. Returns how many answers were ``new``, ``corrected`` and ``known``.
+        See :func:`alod.labeling.tables.read_answers`. Any image may be answered, asked for or not;
+        a label that differs from an earlier one corrects it. Returns how many answers were ``new``,
+        ``corrected`` and ``known``.
         """
         given = tables.read_answers(Path(path), self.position, self.classes, self.broken, self.root)
         if not given:
             raise AlodError(f"{path}: holds no answer; fill in its column 'label'")
         with self._synced():
             indices = np.array([self.position[file] for file in given])
-            codes = np.array([tables.code_of(answer, self.classes) for answer in given.values()])
+            codes = np.array([tables.code_of(a, self.classes) for a, _ in given.values()])
+            by = np.array([name or self.annotator for _, name in given.values()])
             before = self.answers[indices]
             new, differs = before == UNLABELED, before != codes
-            self._take(indices[differs], codes[differs])
+            self._take(indices[differs], codes[differs], by[differs])
         corrected = int((differs & ~new).sum())
         return {"new": int(new.sum()), "corrected": corrected, "known": int((~differs).sum())}
 
-    def write_batch(self, indices: np.ndarray, path: str | Path) -> None:
+    def write_batch(
+        self, indices: np.ndarray, path: str | Path, prefix: str = label_studio.LOCAL_FILES
+    ) -> None:
         """Write images at `indices`, int (k,), to be labeled: a CSV ``file,label,suggestion``.
 
+        A name that ends in ``.json`` gets Label Studio's tasks, with what is predicted and what is
+        answered; the addresses of their images begin with `prefix`, those of an array are in them.
         A file at `path` is replaced whole, but not if it holds answers not taught yet.
         """
         self.check_taught(path)
+        if Path(path).suffix.lower() == ".json":
+            exporting.write_tasks(self, indices, Path(path), prefix)
+            return
         suggestions = monitoring.suggestions(self.learner, self.classes, indices)
         tables.write_batch(Path(path), [self.files[i] for i in indices], suggestions)
 
@@ -185,7 +196,7 @@ class LabelingRun:
         except AlodError as error:
             mend = "a new batch would replace the file: mend it first, or move it away"
             raise AlodError(f"{error}; {mend}") from None
-        lost = given.items() - told
+        lost = {(file, answer) for file, (answer, _) in given.items()} - told
         if lost:
             command = shlex.join(["alod", "teach", "--run", str(self.folder), str(path)])
             why = f"answers not taught yet: {len(lost)}, and a new batch would replace them"
@@ -224,22 +235,44 @@ class LabelingRun:
         """Tell labels, balance, estimated accuracy and whether to go on, in plain lines."""
         return monitoring.report(self.learner, self.classes, self.history, len(self.broken))
 
-    def predicted(self) -> pd.DataFrame:
+    def predicted(self, probabilities: bool = False) -> pd.DataFrame:
         """Return what every image is: a person's answer where there is one, else a prediction.
 
         Columns ``file``; ``label``, a class name or, by a person only, ``"not one of these"``;
         ``confidence``, the classifier's probability for what it takes the image for; ``by``,
-        ``"person"`` or ``"classifier"``, as for skipped and unclear images. Needs a fit.
+        ``"person"`` or ``"classifier"``, as for skipped and unclear images; with `probabilities`
+        the classifier's for each class, ``p_`` and its name. Needs a fit.
         """
         if not self.fitted:
             raise AlodError(f"{self.folder}: nothing is learned yet; teach labels, then fit()")
-        sure, best = self.learner.outputs()[1].softmax(1).max(1)
+        shares = self.learner.outputs()[1].softmax(1)
+        sure, best = shares.max(1)
         by_person = (self.answers >= 0) | (self.answers == FOREIGN)
         codes = np.where(by_person, self.answers, best.numpy())
         labels = [tables.word_of(code, self.classes) for code in codes]
         by = np.where(by_person, "person", "classifier")
         told = {"file": self.files, "label": labels, "confidence": sure.numpy().round(4), "by": by}
+        if probabilities:
+            columns = shares.numpy().round(4).T
+            told |= {
+                f"p_{name}": column for name, column in zip(self.classes, columns, strict=True)
+            }
         return pd.DataFrame(told)
+
+    def sort_into(self, folder: str | Path, copy: bool = False) -> pd.DataFrame:
+        """Sort images into class folders; see :func:`alod.labeling.exporting.sort_into`.
+
+        In `folder`, as links, or with `copy` as copies. Returns :meth:`predicted`, and the ``path``
+        of each image there.
+        """
+        return exporting.sort_into(self, Path(folder), copy)
+
+    def export(self, path: str | Path) -> None:
+        """Write what was learned as a torch module, or ONNX, to `path`.
+
+        See :func:`alod.labeling.exporting.write_module`.
+        """
+        exporting.write_module(self, Path(path))
 
     def suspects(self, n: int = 20) -> pd.DataFrame:
         """Name at most `n` labels that look wrong, as a table that :meth:`teach_file` takes back.
@@ -279,10 +312,14 @@ class LabelingRun:
     def _positions(self, files: list[str]) -> np.ndarray:
         return np.array([self.position[f] for f in files if f in self.position], np.int64)
 
-    def _take(self, indices: np.ndarray, codes: np.ndarray) -> None:
+    def _take(
+        self, indices: np.ndarray, codes: np.ndarray, by: Iterable[str] | None = None
+    ) -> None:
         # The disk first: what the memory knows and a kill forgets would be an answer lost.
+        files = [self.files[i] for i in indices]
         words = [tables.word_of(code, self.classes) for code in codes]
-        self._journal.append(zip([self.files[i] for i in indices], words, strict=True))
+        by = [self.annotator] * len(files) if by is None else by
+        self._journal.append(zip(files, words, by, strict=True))
         self.learner.ledger.take(indices, codes)
 
     @contextmanager
