@@ -13,6 +13,7 @@ rows, int64 (k,), distinct, in the order taken; `covered` are points that need n
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,20 @@ TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
 def normalize(embeddings: Tensor) -> Tensor:
     """Scale each row of `embeddings` (N, D) to unit length, (N, D) again; zero rows stay zero."""
     return functional.normalize(embeddings, dim=1)
+
+
+class Unit:
+    """Rows of `points` (N, D), scaled to unit length as they are looked at, for a large pool."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points, self.shape, self.device = points, points.shape, points.device
+        self.new_empty, self.new_zeros = points.new_empty, points.new_zeros
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return normalize(self.points[rows])
 
 
 def check_finite(*outputs: Tensor) -> None:
@@ -88,7 +103,7 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
     return distances, neighbors
 
 
-def nearest_of_each(points: Tensor, groups: list[Tensor]) -> Tensor:
+def nearest_of_each(points: Tensor | Unit, groups: list[Tensor]) -> Tensor:
     """Return how far each point is from the nearest of each of `groups`, (M_g, D): float32 (N, G).
 
     Exact, as :func:`nearest`, for the two groups that are nearest to a point; what is farther may
@@ -341,7 +356,7 @@ def _typicality(points: Tensor) -> np.ndarray:
 
 
 def max_herding(
-    points: Tensor,
+    points: Tensor | Unit,
     k: int,
     rng: Generator,
     gamma: float,
@@ -364,7 +379,7 @@ def max_herding(
     n = len(points)
     share = None if weights is None else weights / weights.sum()
     few = sample(n, max(SAMPLE if share is None else CANDIDATES, k), rng, share)
-    candidates = points if len(few) == n else points[few]
+    candidates = points[:] if len(few) == n else points[few]
     if share is None or n <= REFERENCE:
         rows = sample(n, REFERENCE, rng)
         mass = np.full(len(rows), 1 / len(rows)) if share is None else share
@@ -372,7 +387,7 @@ def max_herding(
         # Drawn by weight, each point stands for as much as any other, as often as it was drawn.
         rows, times = np.unique(rng.choice(n, REFERENCE, p=share), return_counts=True)
         mass = times / REFERENCE
-    reference, mass = points[rows], torch.as_tensor(mass).to(points)
+    reference, mass = points[rows], torch.as_tensor(mass, dtype=torch.float32, device=points.device)
     coverage = points.new_zeros(len(reference))
     if covered is not None and len(covered):
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())

@@ -275,12 +275,13 @@ def class_contrast(
     scores (U,), in [0, 1] for ratios of two classes or more, and int64 (U,), the class whose
     detector finds the image least outlying.
     """
-    points, others = geometry.normalize(labeled), geometry.normalize(pool)
+    points = geometry.normalize(labeled)
     classes = targets.unique().cpu().numpy()
     if detector == "knn":  # all at once, and exact where it counts
         groups = [points[targets == c] for c in targets.unique()]
-        scores_UC = geometry.nearest_of_each(others, groups).double().cpu().numpy()
+        scores_UC = geometry.nearest_of_each(geometry.Unit(pool), groups).double().cpu().numpy()
     else:
+        others = geometry.normalize(pool)
         scores_UC = class_scores(detector, points, targets, others, seed)
     return contrast(scores_UC, kind), classes[scores_UC.argmin(axis=1)]
 

@@ -173,7 +173,7 @@ def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
     Sutherland 2024, "Generalized coverage for more robust low-budget active learning". Asks for
     what is dense, not what is unsure: with many labels it falls behind margin.
     """
-    labeled, pool = view.normalized()
+    labeled, pool = geometry.normalize(view.labeled_embeddings), geometry.Unit(view.pool_embeddings)
     return Selection(*geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled))
 
 
@@ -242,7 +242,7 @@ def outlier(
 
 def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.ndarray:
     # An image covers as far as the pool's median image lies from the nearest labeled one.
-    labeled, pool = view.normalized()
+    labeled, pool = geometry.normalize(view.labeled_embeddings), geometry.Unit(view.pool_embeddings)
     sample = pool[:: 1 + len(pool) // 10_000]
     width = float(geometry.nearest(sample, labeled)[0].median())
     gamma = 1 / (2 * max(width**2, 1e-6))

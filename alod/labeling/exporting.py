@@ -54,7 +54,7 @@ def write_tasks(run: "LabelingRun", indices: np.ndarray, path: Path, prefix: str
     files, codes = [run.files[i] for i in indices], run.answers[indices]
     words = ["" if c == UNLABELED else tables.word_of(c, run.classes) for c in codes]
     labels = [None if c == SKIPPED else word for c, word in zip(codes, words, strict=True)]
-    if run.root is None:
+    if run.root is None and run.images.ndim > 2:
         pictures = [base64.b64encode(run.picture(i)).decode() for i in indices]
         addresses = [f"data:image/png;base64,{picture}" for picture in pictures]
     else:
@@ -79,10 +79,13 @@ def sort_into(run: "LabelingRun", folder: Path, copy: bool) -> pd.DataFrame:
     is not there becomes a PNG of what was learned from. What an earlier call has made is replaced;
     a `folder` that holds anything else is refused. Returns the table that is in :data:`SORTED`.
     """
-    table, root = run.predicted(), run.root
+    table, root = run.predicted(), Path.cwd() if run.images.ndim == 2 else run.root
     if root is not None and folder.expanduser().resolve().is_relative_to(root):
         raise AlodError(f"{folder}: lies in the image folder {root}; give a folder elsewhere")
     there = [root is not None and (root / file).is_file() for file in run.files]
+    if run.images.ndim == 2 and not all(there):
+        told = f"{run.files[there.index(False)]} is not there, and the run holds features only"
+        raise AlodError(f"{folder}: {told}; sort in the folder that its names begin in")
     labels = [*run.classes, tables.FOREIGN_WORD]
     plain = [re.sub(r'[\\/:*?"<>|]', "_", label).strip(". ") or "_" for label in labels]
     folder_of = dict(zip(labels, _distinct(plain), strict=True))

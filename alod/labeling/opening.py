@@ -6,12 +6,14 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from alod.data import encoded
 from alod.data.files import is_passed_over, left_out, parts_of
 from alod.data.names import nfc, spellings
 from alod.errors import AlodError
@@ -153,7 +155,9 @@ def _open(
             raise AlodError("files: are named by the folder; give them with features (N, D) only")
         pool = _read_pool(path, images, root, settings.image_size)
     if settings.encoder != "none":
-        pool = with_features(pool, root, settings.encoder, path / "pool", settings.device)
+        plain = pool
+        make = cache(lambda: encoded.make(settings.encoder, plain.images, settings.device))
+        pool = with_features(pool, root, settings.encoder, make, path / "pool")
     run = LabelingRun(path, settings, pool, root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}

@@ -11,23 +11,28 @@ import shlex
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
-from alod.answers import FOREIGN, UNLABELED
+from alod.answers import UNLABELED
+from alod.data import encoded
 from alod.data.names import nfc
+from alod.encoders import Encode
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
-from alod.labeling import exporting, images, label_studio, monitoring, restoring, tables
+from alod.labeling import described, exporting, images, label_studio, monitoring, restoring, tables
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
 from alod.learner import ActiveLearner
+from alod.pool import as_images
 from alod.training import Images
 from alod.view import Selection
 
@@ -216,12 +221,32 @@ class LabelingRun:
             restoring.write_learned(self.folder, self.learner, self._learned, self.history)
 
     def predict(self, images: Images) -> np.ndarray:
-        """Classify other `images`, (N, C, H, W): int64 (N,), classes."""
-        return self.learner.predict(images)
+        """Classify other `images`, (N, C, H, W), or features (N, D): int64 (N,), classes."""
+        return self.learner.predict(self._described(images))
 
     def predict_proba(self, images: Images) -> np.ndarray:
-        """Tell how likely each class is, of other `images`, (N, C, H, W): float32 (N, C)."""
-        return self.learner.predict_proba(images)
+        """Tell how likely each class is, of `images` as in :meth:`predict`: float32 (N, C)."""
+        return self.learner.predict_proba(self._described(images))
+
+    def predict_folder(self, folder: str | Path, probabilities: bool = False) -> pd.DataFrame:
+        """Classify the image files below another `folder`, which the run need never have seen.
+
+        Returns columns ``file, label, confidence``, and with `probabilities` those of
+        :meth:`predicted`. Files that cannot be read are left out with a warning.
+        """
+        files, learned = described.other_folder(Path(folder).expanduser(), self)
+        shares = self.learner.predict_proba(learned)
+        return tables.predictions(files, shares, self.classes, probabilities)
+
+    @cached_property
+    def encoder(self) -> Encode:
+        """What describes images (N, C, H, W) as this run's are described."""
+        return encoded.make(self.settings.encoder, self.images, self.settings.device)
+
+    def _described(self, images: Images) -> Images:
+        if self.settings.encoder == "none" or images.ndim == 2:
+            return images
+        return self.encoder(torch.from_numpy(as_images("images", images, self.learner.span)))
 
     def audit_result(self) -> tuple[int, int]:
         """Return how many audit images are classified right, and how many have a class label."""
@@ -245,19 +270,8 @@ class LabelingRun:
         """
         if not self.fitted:
             raise AlodError(f"{self.folder}: nothing is learned yet; teach labels, then fit()")
-        shares = self.learner.outputs()[1].softmax(1)
-        sure, best = shares.max(1)
-        by_person = (self.answers >= 0) | (self.answers == FOREIGN)
-        codes = np.where(by_person, self.answers, best.numpy())
-        labels = [tables.word_of(code, self.classes) for code in codes]
-        by = np.where(by_person, "person", "classifier")
-        told = {"file": self.files, "label": labels, "confidence": sure.numpy().round(4), "by": by}
-        if probabilities:
-            columns = shares.numpy().round(4).T
-            told |= {
-                f"p_{name}": column for name, column in zip(self.classes, columns, strict=True)
-            }
-        return pd.DataFrame(told)
+        shares = self.learner.outputs()[1].softmax(1).numpy()
+        return tables.predictions(self.files, shares, self.classes, probabilities, self.answers)
 
     def sort_into(self, folder: str | Path, copy: bool = False) -> pd.DataFrame:
         """Sort images into class folders; see :func:`alod.labeling.exporting.sort_into`.

@@ -18,6 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR, UNLABELED
 from alod.data.names import is_class_name, nfc
 from alod.errors import AlodError, check_names
@@ -61,6 +64,30 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     if len(names) < 2:
         raise AlodError(f"classes={list(names)!r}: expected at least two class names")
     return names
+
+
+def predictions(
+    files: Sequence[str],
+    shares: np.ndarray,
+    classes: Sequence[str],
+    probabilities: bool,
+    answers: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return what images are by the `shares` of the classes, float (N, C), or by `answers`, (N,).
+
+    Columns ``file, label, confidence``; ``by`` where there are answers; ``p_`` and a class's name
+    for each, if `probabilities` are wanted.
+    """
+    codes, told = shares.argmax(1), {}
+    if answers is not None:
+        by_person = (answers >= 0) | (answers == FOREIGN)
+        codes = np.where(by_person, answers, codes)
+        told["by"] = np.where(by_person, "person", "classifier")
+    labels = [word_of(code, classes) for code in codes]
+    kept = {"file": files, "label": labels, "confidence": shares.max(1).round(4)} | told
+    if probabilities:
+        kept |= {f"p_{n}": p for n, p in zip(classes, shares.round(4).T, strict=True)}
+    return pd.DataFrame(kept)
 
 
 def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) -> None:

@@ -142,3 +142,30 @@ def test_bad_input_is_refused_and_leaves_no_run(case, tmp_path):
         alod.open_run(tmp_path / "run", classes=["a", "b"], **given)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.parametrize("settings", [{"encoder": color}, {"model": "cnn", "steps": 30}])
+def test_photographs_that_the_run_never_saw_are_classified(settings, photos, tmp_path):
+    run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, **settings), 40)
+    table = run.predict_folder(photos, probabilities=True)
+    mine = run.predicted(probabilities=True)
+    assert list(table) == ["file", "label", "confidence", "p_red", "p_green", "p_blue"]
+    assert np.allclose(table["p_red"], mine["p_red"], atol=0.02)
+    assert table["file"].tolist() == list(run.files)
+
+
+def test_a_grey_photograph_among_new_ones_of_a_color_run(photos, tmp_path):
+    run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, model="cnn", steps=5))
+    Image.new("L", (40, 40), 99).save(tmp_path / "grey.png")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "grey.png").rename(tmp_path / "new" / "grey.png")
+    (tmp_path / "new" / "no.png").write_text("no image")
+    with pytest.warns(UserWarning, match=r"left out 1 of 2 .*no\.png"):
+        assert run.predict_folder(tmp_path / "new")["file"].tolist() == ["grey.png"]
+
+
+def test_images_given_as_arrays_are_described_as_the_runs_are(photos, tmp_path):
+    run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, encoder=color))
+    whole = np.stack([np.asarray(Image.open(photos / name)) for name in run.files])
+    shares = run.predict_proba(whole.transpose(0, 3, 1, 2))
+    assert (shares.argmax(1) == truth(run)).mean() > 0.9
