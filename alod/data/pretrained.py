@@ -30,48 +30,56 @@ KINDS = ("efficientnet_lite0", "torchvision:NAME", "timm:NAME", "hf:NAME", "onnx
 
 
 class Frozen:
-    """An encoder that is not fitted to the pool: images (N, C, H, W) in, features (N, D) out.
+    """An encoder that is not fitted to the pool, on a `device`; 16 bits where they are faster.
 
-    `network` takes float32 (B, 3, side, side), less `mean` and divided by `spread`; 16 bits are
-    used where they are faster.
+    `network` takes float32 (B, 3, side, side), less the mean and divided by the spread of
+    `colors`, or what it is given where these are None.
     """
 
     def __init__(
-        self,
-        network: Callable[[Tensor], Any],
-        side: int,
-        colors: tuple[Any, Any] | None,
-        device: torch.device,
+        self, network: Callable[[Tensor], Any], side: int, colors: Any, device: torch.device
     ) -> None:
-        self.side, self._device = side, device
-        if isinstance(network, nn.Module):
-            network = network.eval().to(device).to(memory_format=torch.channels_last)
-        self._network, self._colors = network, colors
+        self.side, self.device = side, device
+        self.module = _Prepared(network, side, colors).eval().to(device)
+        self.module.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def __call__(self, images: Images) -> Tensor:
         """Return features float32 (N, D), on the CPU, of `images` uint8 or float in [0, 1]."""
         features = torch.empty(0, 0)
-        size = BATCH * 8 if self._device.type == "cuda" else BATCH
+        size = BATCH * 8 if self.device.type == "cuda" else BATCH
         for start in range(0, max(1, len(images)), size):
-            batch = self._prepared(to_float(as_tensor(images[start : start + size])))
-            with autocast(self._device, half_precision(self._device)):
-                rows = _pooled(self._network(batch)).float().cpu()
+            batch = to_float(as_tensor(images[start : start + size]).to(self.device))
+            with autocast(self.device, half_precision(self.device)):
+                rows = self.module(batch).float().cpu()
             if not start:
                 features = torch.empty(len(images), rows.shape[1])
             features[start : start + size] = rows
         return features
 
-    def _prepared(self, batch: Tensor) -> Tensor:
-        batch = batch.to(self._device)
-        if self._colors is None:
-            return batch
-        batch = batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
-        if batch.shape[-2:] != (self.side, self.side):
-            size = (self.side, self.side)
-            batch = functional.interpolate(batch, size, mode="bilinear", antialias=True)
-        mean, spread = (torch.tensor(c, device=self._device)[:, None, None] for c in self._colors)
-        return ((batch - mean) / spread).contiguous(memory_format=torch.channels_last)
+
+class _Prepared(nn.Module):
+    """A network behind what it wants to have: RGB of its size, in its scale."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, network: Callable[[Tensor], Any], side: int, colors: Any) -> None:
+        super().__init__()
+        self.network, self.side, self.plain = network, side, colors is None
+        mean, spread = torch.tensor(colors or ((0.0,), (1.0,)))[..., None, None]
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        if not self.plain:
+            batch = batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
+            if batch.shape[-2:] != (self.side, self.side):
+                size = (self.side, self.side)
+                batch = functional.interpolate(batch, size, mode="bilinear", antialias=True)
+            batch = (batch - self.mean) / self.spread
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        return _pooled(self.network(batch))
 
 
 def _pooled(output: Any) -> Tensor:
@@ -145,15 +153,18 @@ def _efficientnet_lite0(_: str) -> tuple[Any, int, Any]:
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     # TensorFlow's, from which the weights are: 127 and 128 of 255.
     colors = (127 / 255,) * 3, (128 / 255,) * 3
-    return _Only(network, network.extract_features), 224, colors
+    return _Only(network, "extract_features"), 224, colors
 
 
 class _Only(nn.Module):
     """A module of which only one method is run."""
 
-    def __init__(self, module: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, module: nn.Module, method: str) -> None:
         super().__init__()
-        self.module, self.forward = module, forward
+        self.module, self.method = module, method
+
+    def forward(self, batch: Tensor) -> Any:
+        return getattr(self.module, self.method)(batch)
 
 
 def _torchvision(name: str) -> tuple[Any, int, Any]:
@@ -183,7 +194,7 @@ def _hf(name: str) -> tuple[Any, int, Any]:
     side = size.get("height") or size["shortest_edge"]
     colors = taken.image_mean, taken.image_std
     if hasattr(network, "get_image_features"):  # CLIP and its like, which know words, too
-        network = _Only(network, network.get_image_features)
+        network = _Only(network, "get_image_features")
     return network, side, colors
 
 

@@ -74,11 +74,11 @@ def other_folder(folder: Path, run: "LabelingRun") -> tuple[tuple[str, ...], Ima
         images = np.array(pool.images)
         if run.images.shape[1] > images.shape[1]:  # all of them are grey
             images = images.repeat(run.images.shape[1], axis=1)
-        if run.settings.encoder == "none":
+        if (made := run.encoder) is None:
             return pool.files, images
         pool = replace(pool, images=images)  # type: ignore[arg-type]
         encoder = run.settings.encoder
-        described = with_features(pool, folder, encoder, lambda: run.encoder, Path(place))
+        described = with_features(pool, folder, encoder, lambda: made, Path(place))
         return pool.files, np.array(described.features)
 
 
@@ -138,7 +138,8 @@ def encode_folder(folder: Path, encoder: Any, out: Path, device: str = "auto") -
         parts.mkdir(parents=True, exist_ok=True)
         pool = read_folder(folder, parts, SIDE)
         make = once(lambda: encoded.make(encoder, pool.images, device))
-        features = with_features(pool, folder, encoder, make, parts).features
+        pool = with_features(pool, folder, encoder, make, parts)
+        features = pool.features
         assert features is not None
         temporary = parts / "features.npy"
         whole = np.lib.format.open_memmap(temporary, "w+", np.float32, shape=features.shape)

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from alod.answers import SKIPPED, UNLABELED
 from alod.data.names import nfc
+from alod.data.pretrained import Frozen
 from alod.errors import AlodError, one_line
 from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.heads import Head
@@ -149,14 +150,25 @@ class _OfImages(nn.Module):
         return self.network(to_float(images))[1].softmax(1)
 
 
+class _Described(nn.Module):
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = copy_module(encoder).cpu(), head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.encoder(to_float(images)))
+
+
 def write_module(run: "LabelingRun", path: Path) -> None:
     """Write what a `run` has learned for who has no alod: probabilities, (N, C), of images.
 
     ``torch.export.load(path).module()`` of a `path` that ends in ``.pt2``, any ONNX runtime of one
-    in ``.onnx``, takes uint8 (N, C, H, W), of the run's size, as they are; of a run on features
-    float32 (N, D). The class names are in it as JSON: the extra file, or property, ``classes``.
+    in ``.onnx``, takes uint8 (N, C, H, W), of the run's size, or of its frozen encoder's, which is
+    in it; of other runs on features float32 (N, D). The class names are in it as JSON: the extra
+    file, or property, ``classes``.
     """
-    learner = run.learner
+    learner, two = run.learner, as_tensor(run.learner.images[[0, -1]])
+    two = two.float() if two.ndim == 2 else two
     if path.suffix not in (".pt2", ".onnx"):
         raise AlodError(f"{path}: expected a name that ends in .pt2, for torch, or in .onnx")
     if not run.fitted:
@@ -168,12 +180,13 @@ def write_module(run: "LabelingRun", path: Path) -> None:
         warnings.warn(f"{path}: what is written {told}", stacklevel=3)
     if isinstance(learner._classifier, Head):
         module: nn.Module = _of_head(learner._classifier, learner.images)
+        if isinstance(run.encoder, Frozen):
+            two = torch.zeros(2, 3, run.encoder.side, run.encoder.side, dtype=torch.uint8)
+            module = _Described(run.encoder.module, module)
     else:
         module = _OfImages(learner.model)
     classes, content = json.dumps(run.classes), io.BytesIO()
     try:
-        two = as_tensor(learner.images[[0, -1]])
-        two = two.float() if two.ndim == 2 else two
         shapes = ({0: torch.export.Dim("n")},)
         program = torch.export.export(module.eval(), (two,), dynamic_shapes=shapes)
         if path.suffix == ".pt2":

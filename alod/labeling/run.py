@@ -239,12 +239,14 @@ class LabelingRun:
         return tables.predictions(files, shares, self.classes, probabilities)
 
     @cached_property
-    def encoder(self) -> Encode:
-        """What describes images (N, C, H, W) as this run's are described."""
+    def encoder(self) -> Encode | None:
+        """What describes images (N, C, H, W) as this run's are described, if anything does."""
+        if self.settings.encoder == "none":
+            return None
         return encoded.make(self.settings.encoder, self.images, self.settings.device)
 
     def _described(self, images: Images) -> Images:
-        if self.settings.encoder == "none" or images.ndim == 2:
+        if self.encoder is None or images.ndim == 2:
             return images
         return self.encoder(torch.from_numpy(as_images("images", images, self.learner.span)))
 

@@ -4,7 +4,6 @@ import csv
 import json
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -221,20 +220,36 @@ def test_a_model_that_is_no_graph_is_refused_in_one_line(mini, tmp_path):
 def test_a_head_on_features_is_written_if_it_is_layers(tmp_path, rng, model, seen):
     features = rng.normal(3, 2, (80, 6)).astype(np.float32)
     targets = (features[:, 0] > 3) + 2 * (features[:, 1] > 3)
-    learner = alod.ActiveLearner(features, n_classes=5, model=model)
+    run = alod.open_run(tmp_path / "run", features, list("abcde"), model=model)
     taught = np.flatnonzero(np.isin(targets, seen))[:40]
-    learner.teach(taught, targets[taught], unasked=True)
-    learner.fit()
-    settings = SimpleNamespace(views=0)
-    run = SimpleNamespace(learner=learner, fitted=True, classes=list("abcde"), settings=settings)
+    run.teach(taught, targets[taught], unasked=True)
+    run.fit()
+    learner = run.learner
     path = tmp_path / "head.pt2"
     if isinstance(model, str) or len(seen) == 1:
-        exporting.write_module(run, path)
+        run.export(path)
         found = torch.export.load(path).module()(torch.from_numpy(features[:7]))
         assert np.allclose(found.detach(), learner.predict_proba(features[:7]), atol=1e-5)
     else:
         with pytest.raises(AlodError, match=r"KNeighborsClassifier: .* pickle run.learner.model"):
-            exporting.write_module(run, path)
+            run.export(path)
         kept = pickle.loads(pickle.dumps(learner.model))  # as it says
         shares = kept.predict_proba(learner.embed(features[:7]))
         assert np.allclose(shares, learner.predict_proba(features[:7])[:, seen], atol=1e-5)
+
+
+def test_a_run_of_photographs_is_one_module_with_its_encoder(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU())
+    network.side = 24
+    images = np.random.default_rng(0).integers(0, 255, (30, 3, 24, 24)).astype(np.uint8)
+    images[::2, 0] //= 4
+    run = alod.open_run(tmp_path / "run", images, ["a", "b"], encoder=network)
+    asked = run.query(10)
+    run.teach(asked, asked % 2)
+    run.fit()
+    run.export(tmp_path / "run.pt2")
+    module = torch.export.load(tmp_path / "run.pt2").module()
+    # 16 bits, where the processor has them, leave two digits.
+    assert np.allclose(
+        module(torch.from_numpy(images)).detach(), run.predict_proba(images), atol=0.05
+    )
