@@ -194,3 +194,28 @@ def test_features_of_another_encoder_are_not_taken(tmp_path):
     assert other.n == 30
     with pytest.raises(AlodError, match="NaN or infinite"):
         keep(tmp_path, rows, names, lambda images: torch.full((len(images), 3), torch.nan), "bad")
+
+
+def test_encoders_of_other_packages_are_wired_as_these_are_used(monkeypatch, tmp_path):
+    """With small random weights; says which package it lacks."""
+    batch = torch.rand(3, 3, 50, 60)
+    timm = pytest.importorskip("timm")
+    real = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda n, pretrained, **k: real(n, **k))
+    assert pretrained.load("timm:vit_tiny_patch16_224", "cpu")(batch).shape == (3, 192)
+    hf = pytest.importorskip("transformers")
+    small = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = hf.ViTConfig(**small, intermediate_size=30, image_size=32, patch_size=8)
+    hf.ViTModel(config).save_pretrained(tmp_path)
+    hf.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    encode = pretrained.load(f"hf:{tmp_path}", "cpu")
+    assert encode(batch).shape == (3, 24) and encode.side == 32
+
+
+def test_an_onnx_file_is_an_encoder(tmp_path):
+    for package in ("onnxruntime", "onnx", "onnxscript"):
+        pytest.importorskip(package)
+    network, path = Small(), tmp_path / "net.onnx"
+    torch.onnx.export(network, (torch.zeros(2, 3, 20, 20),), path, dynamo=True, verbose=False)
+    encode = pretrained.load(f"onnx:{path}", "cpu")
+    assert encode(torch.rand(2, 3, 20, 20)).shape == (2, 8) and encode.side == 20
