@@ -18,7 +18,7 @@ _AS_THEY_ARE = ((0.0, 1.0), (0.0, 65535.0))
 
 
 def common_span(spans: Iterable[Span]) -> Span | None:
-    """Return the span of a pool by those of its images; None if none has more than 8 bits.
+    """Return the span of a pool by its images' :func:`levels_of`; None if all have 8 bits.
 
     All of 16 bits, or of 0 to 1, where half of that is in use; else what is in use, since ten or
     twelve bits are often kept in sixteen.
@@ -31,6 +31,18 @@ def common_span(spans: Iterable[Span]) -> Span | None:
     if low >= 0 and high <= full and (low == high or high - low >= full / 2):
         return 0.0, full
     return low, high
+
+
+def levels_of(image: npt.NDArray[np.generic]) -> Span:
+    """Return the lowest and highest level of an `image`, whatever its shape, but for outliers.
+
+    A thousandth of the pixels at either end, at least one, count for none: a single hot pixel would
+    make all others black.
+    """
+    some = image.ravel()[:: max(1, image.size // 1_000_000)]
+    beyond = min(max(1, some.size // 1000), (some.size - 1) // 2)
+    ordered = np.partition(some, (beyond, some.size - 1 - beyond))
+    return float(ordered[beyond]), float(ordered[-1 - beyond])
 
 
 def to_bytes(levels: npt.NDArray[np.generic], span: Span) -> npt.NDArray[np.uint8]:
@@ -46,7 +58,8 @@ def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
     `images` (N, C, H, W) are read up to the first that is not nearly black.
     """
     if span is not None and span not in _AS_THEY_ARE:
-        return f"levels run from {span[0]:.9g} to {span[1]:.9g}: scaled to 0 to 255 for all images"
+        told = f"levels run from {span[0]:.9g} to {span[1]:.9g}, but for a thousandth of each image"
+        return f"{told}: scaled to 0 to 255 for all images"
     highest = 0
     for start in range(0, len(images), 64):
         highest = max(highest, int(images[start : start + 64].max()))
@@ -63,9 +76,9 @@ def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
 def span_of(images: npt.ArrayLike | torch.Tensor) -> Span | None:
     """Return the :func:`common_span` of a pool `images` (N, ...) of 16 bits, None for others."""
     levels = as_numpy("images", images)
-    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or not levels.size:
+    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or levels.ndim < 3:
         return None
-    return common_span([(float(levels.min()), float(levels.max()))])
+    return common_span(map(levels_of, levels)) if levels.size else None
 
 
 def as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.generic]:

@@ -37,10 +37,11 @@ def open_run(
     they have moved; files that were added, changed or removed since are noticed. `classes`, their
     names, are needed the first time, unless `folders_are_classes`.
 
-    The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `audit`; and
-    a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they stay what
-    they are, but the `device`; a `model` or `strategy` of one's own is to be given each time.
+    The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `fit`,
+    `audit`; and a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`,
+    `batch_size`, `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`,
+    `seed`. Later they stay what they are, but the `device`; a `model`, `strategy` or `augment` of
+    one's own is to be given each time.
 
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
@@ -93,6 +94,8 @@ def _make_or_reopen(path: Path, images: Source, given: dict[str, Any]) -> Labeli
 
 def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
     made = (path / "run.json").exists()
+    if not made:  # killed before it was one: its images may have been read in another way
+        (path / "pool" / "files.csv").unlink(missing_ok=True)
     stored = _read_json(path / "run.json") if made else {"images": None, "settings": {}}
     kept, where = stored["settings"], stored.get("images")
     settings = _settings(path, images, given, kept)
@@ -107,7 +110,7 @@ def _open(path: Path, images: Source, given: dict[str, Any]) -> LabelingRun:
             made_of = "a folder of images" if isinstance(where, list) else "an array"
             raise AlodError(f"{path}: was made of {made_of}; leave images= out")
     root = _image_root(path, images, where)
-    run = LabelingRun(path, settings, _read_pool(path, images, root, settings.image_size), root)
+    run = LabelingRun(path, settings, _read_pool(path, images, root, settings), root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
     if content != stored:
@@ -126,10 +129,11 @@ def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str,
     if later:
         told = f"has the setting {min(later)!r}, unknown to this version of alod; upgrade alod"
         raise AlodError(f"{path / 'run.json'}: {told}")
-    for name in ("model", "strategy"):
+    for name in ("model", "strategy", "augment"):
         if values.get(name) == "given":
             mend = f"open it in Python, alod.open_run({str(path)!r}, {name}=...)"
-            raise AlodError(f"{path}: was made with a {name} of your own; {mend}")
+            a = "an" if name == "augment" else "a"
+            raise AlodError(f"{path}: was made with {a} {name} of your own; {mend}")
     settings = Settings.of(**values)
     settings.stored()  # refuses what no file can hold
     return settings
@@ -156,7 +160,7 @@ def _image_root(path: Path, images: Source, stored: object) -> Path | None:
     return next((place for place in places if place.is_dir()), places[0])
 
 
-def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
+def _read_pool(path: Path, images: Source, root: Path | None, settings: Settings) -> Pool:
     cache = path / "pool"
     old = cached(cache)
     if root is not None and (root.is_dir() or old is None or images is not None):
@@ -165,7 +169,7 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
             if not any((root / n).is_file() for name in few for n in spellings(name)):
                 told = f"was made with other images than {root} holds, {few[0]} for one"
                 raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
-        pool = read_folder(root, cache, side)
+        pool = read_folder(root, cache, settings.image_size, settings.fit)
     elif images is not None and root is None:
         if old is None:
             return read_array(images, cache)  # type: ignore[arg-type]

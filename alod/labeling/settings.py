@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
+from alod.data.files import FITS
 from alod.errors import AlodError
 from alod.labeling.tables import check_classes
-from alod.recipe import Recipe, either, setting, whole
+from alod.recipe import Recipe, either, one_of, setting, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,8 @@ class Settings(Recipe):
     """A recipe, and what a run has besides.
 
     `classes`: class names, two or more. `image_size`: height and width to which image files are
-    brought, 16 to 1024; the time to learn grows with its square. `folders_are_classes`: take the
+    brought, 16 to 1024; the time to learn grows with its square; `fit`: ``"crop"``, their central
+    square, or ``"pad"``, all of them on white. `folders_are_classes`: take the
     images in folders named like a class as labeled. `audit`: images drawn at random to estimate the
     accuracy, never learned from; up to half of each batch is of them until all are answered.
 
@@ -28,6 +30,7 @@ class Settings(Recipe):
         lambda _, value: check_classes(value),
     )
     image_size: int = setting(32, "Pixels of a side.", whole(16, 1024))
+    fit: str = setting("crop", "Photos to squares: crop or pad.", one_of(FITS), later=True)
     folders_are_classes: bool = setting(False, "Images in folders are labeled by them.", either)
     audit: int = setting(0, "Random images that only measure accuracy.", whole(0))
 
@@ -46,6 +49,7 @@ class Settings(Recipe):
                 told[f.name] = value
         for name in ("model", "strategy"):
             told[name] = told[name] if isinstance(told[name], str) else "given"
+        told["augment"] = "given" if callable(told["augment"]) else told["augment"]
         told["strategy_params"] = told["strategy_params"] or None
         try:
             return dict(json.loads(json.dumps(told)))
