@@ -54,7 +54,7 @@ class ExperimentConfig(Recipe):
     )
     augment: str = setting(
         "auto",
-        "Distortions: auto, none, digits or clothing.",
+        "Distortions: auto, none, digits, clothing or photos.",
         one_of(("auto", *training.AUGMENTATIONS)),
     )
     dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
