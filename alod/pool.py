@@ -3,10 +3,13 @@
 import warnings
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.data import Dataset
 
 from alod.errors import AlodError
 
@@ -95,6 +98,29 @@ def as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.
         raise AlodError(f"{name} are no array ({error}): expected equal shapes") from error
 
 
+def refuse_others(name: str, values: Any) -> None:
+    """Refuse by their `name` what holds images but is no array of them; tell the right call."""
+    many = isinstance(values, list | tuple) or getattr(values, "ndim", 0) == 1
+    first: Any = next(iter(values), None) if many else values
+    told, pixels = "", "numpy.asarray(image.convert('RGB').resize((64, 64)))"
+    use = f"numpy.stack([{pixels} for image in {{}}]).transpose(0, 3, 1, 2)"
+    if isinstance(first, str | Path) or (hasattr(first, "iloc") and first.to_numpy().dtype == "O"):
+        told, use = "paths", "alod.from_folder(folder) or alod.open_run(run, folder, classes)"
+    elif type(first).__module__.startswith("PIL."):
+        taken = many and {(i.size, i.mode) for i in values} == {(first.size, "L")}
+        told, use = "PIL images" * (not taken), use.format(name)
+    elif hasattr(first, "column_names") and hasattr(first, "features"):
+        columns = [c for c, kind in first.features.items() if type(kind).__name__ == "Image"]
+        told, use = "a datasets.Dataset", use.format(f"{name}[{[*columns, 'image'][0]!r}]")
+    elif isinstance(first, Dataset):
+        told, use = "a torch Dataset", f"torch.stack([image for image, _ in {name}])"
+        use = f"{name}.data" if hasattr(first, "data") else use
+        root = str(getattr(first, "root", ""))
+        use = f"alod.from_folder({root!r})" if hasattr(first, "samples") else use
+    if told:
+        raise AlodError(f"{name} are {told}: expected an array (N, C, H, W); use {use}")
+
+
 def as_images(
     name: str, values: npt.ArrayLike | torch.Tensor, span: Span | None = None
 ) -> npt.NDArray[np.uint8]:
@@ -104,6 +130,7 @@ def as_images(
     not copied where they need not be. Without a `span` of their pool, by :func:`span_of`, 16 bits
     are refused.
     """
+    refuse_others(name, values)
     images = as_numpy(name, values)
     shape = images.shape
     if images.ndim == 3:
@@ -145,6 +172,7 @@ def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Te
 
     What was done to levels that are not 0 to 255 is told as a warning about `name`.
     """
+    refuse_others("images", images)
     span = span_of(images)
     pixels = as_images("images", images, span)
     if len(pixels) == 0:
@@ -159,6 +187,7 @@ def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.mem
 
     Those that would be misread there are refused. Features (N, D) are returned as float32.
     """
+    refuse_others("images", images)
     if np.ndim(images) == 2:
         return as_features("features", images), None
     if not isinstance(images, np.memmap):
