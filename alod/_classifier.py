@@ -101,6 +101,7 @@ class Classifier:
             steps=self.n_steps(len(images)),
             batch_size=self._recipe.batch_size,
             learning_rate=self._recipe.learning_rate,
+            body_rate=self._recipe.body_rate,
             augment=self._recipe.augment,
             mode=mode,
             initial_state=self.initial_state,

@@ -72,6 +72,12 @@ def _rate(_: str, value: Any) -> float:
     return training.check_learning_rate(value)
 
 
+def _share(name: str, value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise AlodError(f"{name}={value!r}: expected a number in [0, 1]")
+    return float(value)
+
+
 def _device(_: str, value: Any) -> Any:
     # Whether it is here is asked when it is used: a finished run can be read anywhere.
     return training.check_device(value) and value
@@ -87,7 +93,7 @@ class Recipe:
     function of that kind, with `strategy_params`. `initial`: how the first images are chosen, see
     :func:`alod.initial.select`; by what `features`, see :func:`alod.encoders.features`.
 
-    `training_mode`, `steps`, `batch_size`, `learning_rate`, `augment`, by name or a
+    `training_mode`, `steps`, `batch_size`, `learning_rate`, `body_rate`, `augment`, by name or a
     function: see :mod:`alod.training`. `min_epochs`: more steps than `steps` where it takes them to
     see every labeled image so many times. `inlier_passes`: passes of as many steps after each fit
     in which the pool's inliers are learned with the class predicted for them; the next fit sets out
@@ -133,6 +139,7 @@ class Recipe:
     views: int = setting(
         0, "Distorted copies whose predictions are averaged.", whole(0), later=True
     )
+    body_rate: float = setting(1.0, "Rate of all but the last layer, a share.", _share, later=True)
 
     def __post_init__(self) -> None:
         for f in fields(self):

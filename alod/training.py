@@ -23,6 +23,7 @@ import copy
 import mmap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -211,6 +212,7 @@ def fit(
     steps: int = 300,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
+    body_rate: float = 1.0,
     augment: Augment = None,
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
@@ -225,9 +227,10 @@ def fit(
 
     `targets` int64 (L,) are the classes of `images`, L at least 1; each of `steps` steps takes
     `batch_size` of them, at least 2, some again where that is more than L. `learning_rate`,
-    positive, is the schedule's peak. By `mode`, ``warm`` goes on from the present weights,
-    ``scratch`` from `initial_state`, ``shrink_perturb`` from 0.6 times the present weights plus
-    normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network training").
+    positive, is the schedule's peak, `body_rate` times it that of all but the last layer with
+    weights; 0 freezes them. By `mode`, ``warm`` goes on from the present weights, ``scratch`` from
+    `initial_state`, ``shrink_perturb`` from 0.6 times the present weights plus normal noise of
+    spread 0.01 (Ash & Adams 2020, "On warm-starting neural network training").
 
     `inliers` (K, C, H, W), K at least 1, are images whose classes nobody told: three join each
     labeled one. What the model takes an image for as it is, it learns of the distorted image with a
@@ -254,13 +257,13 @@ def fit(
     with seeded(seed, device):
         # First, since noise is drawn in the order in which the weights lie in memory.
         model.to(memory_format=torch.channels_last)
+        groups = _groups(model, learning_rate, body_rate)
         _set_start(model, mode, initial_state)
         _set_training(model)
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
-        )
+        optimizer = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda", "mps"))
+        peaks = [group["lr"] for group in groups]
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False
+            optimizer, peaks, total_steps=max(steps, 2), cycle_momentum=False
         )
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
         for step, batch in enumerate(order):
@@ -294,6 +297,18 @@ def fit(
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and not value.is_leaf:
                 setattr(module, name, value.detach())
+
+
+def _groups(model: nn.Module, rate: float, body_rate: float) -> list[dict[str, Any]]:
+    """Return the parameters with the peaks of their learning rates; freeze those of rate 0."""
+    if body_rate == 1:
+        return [{"params": list(model.parameters()), "lr": rate}]
+    *_, last = (layer for layer in model.modules() if list(layer.parameters(False)))
+    head = list(last.parameters())
+    body = [p for p in model.parameters() if p not in set(head)]
+    for parameter in body if body_rate == 0 else ():
+        parameter.requires_grad_(False)
+    return [{"params": head, "lr": rate}, {"params": body, "lr": rate * body_rate}]
 
 
 def _set_training(model: nn.Module) -> None:

@@ -134,7 +134,7 @@ FIELDS = [
     "dataset", "model", "strategy", "strategy_params", "initial", "n_initial", "n_query", "rounds",
     "budgets", "pool", "training_mode", "steps", "batch_size", "learning_rate", "augment",
     "inlier_passes", "seed", "device", "keep_embeddings", "features", "diagnose", "min_epochs",
-    "views",
+    "views", "body_rate",
 ]  # fmt: skip
 """In the order of what is written, columns and keys alike; a younger field comes last."""
 

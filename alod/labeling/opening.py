@@ -39,7 +39,7 @@ def open_run(
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `image_size`, `fit`,
     `audit`; and a learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`,
-    `batch_size`, `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`,
+    `batch_size`, `learning_rate`, `body_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`,
     `seed`. Later they stay what they are, but the `device`; a `model`, `strategy` or `augment` of
     one's own is to be given each time.
 

@@ -710,3 +710,13 @@ def test_a_distortion_of_ones_own_is_for_learners_and_has_no_views(mini):
         alod.ActiveLearner(mini.images, 10, "lenet5", augment=tilted, views=3)
     with pytest.raises(AlodError, match="unknown augment <function"):
         alod.ExperimentConfig(augment=tilted)
+
+
+def test_a_frozen_body_stays_frozen_over_the_rounds(mini):
+    learner = alod.ActiveLearner(mini.images, 10, "cnn", steps=5, body_rate=0)
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    for _ in range(2):
+        learner.step(20, lambda indices: mini.targets[indices].numpy())
+    after = learner.model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.2.weight", "head.2.bias"}

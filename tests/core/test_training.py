@@ -364,6 +364,32 @@ def test_what_its_owner_froze_stays_as_it_is(mini, mode):
     assert changed == {"head.weight", "head.bias"}
 
 
+class OnBody(OnFrozen):
+    """The same, nothing frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(True)
+
+
+def test_a_body_learns_at_its_own_rate_or_not_at_all(mini):
+    torch.manual_seed(0)
+    start = OnBody().state_dict()
+    moved = {}
+    for rate in (1.0, 0.1, 0.0):
+        model = OnBody()
+        model.load_state_dict(start)
+        training.fit(model, mini.images[:50], mini.targets[:50], steps=20, body_rate=rate)
+        after = model.state_dict()
+        moved[rate] = {name: (after[name] - start[name]).abs().sum().item() for name in start}
+    assert all(moved[0.1][name] > 0 for name in moved[0.1] if "weight" in name)
+    weights = "body.5.weight"
+    assert 0.02 < moved[0.1][weights] / moved[1.0][weights] < 0.3
+    assert 0.5 < moved[0.1]["head.weight"] / moved[1.0]["head.weight"] < 2
+    # Frozen with the statistics of its norms.
+    assert {name for name, by in moved[0.0].items() if by} == {"head.weight", "head.bias"}
+
+
 class Twice(nn.Module):
     """Modules that are run twice, or not in the order in which they are listed."""
 
