@@ -213,6 +213,9 @@ def _check_new(path: Path, images: object) -> None:
         if others:
             told = f"holds no run but other files ({min(others)})"
             raise AlodError(f"{path}: {told}; give a folder of its own")
+    inside = isinstance(images, str | Path) and Path(images).expanduser().resolve()
+    if inside and inside.is_relative_to(path.resolve() / "pool"):
+        raise AlodError(f"{path}: its folder pool is for the run's cache; move the images out")
     if images is None:
         raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
 

@@ -468,6 +468,14 @@ def test_photos_are_padded_in_a_run_that_was_made_so(photos, tmp_path):
         again(cropped.folder, fit="pad")
 
 
+def test_a_run_takes_no_images_for_its_cache(photos, tmp_path):
+    (tmp_path / "mine").mkdir()
+    pool = photos[0].rename(tmp_path / "mine" / "pool")
+    with pytest.raises(AlodError, match="move the images out"):
+        alod.open_run(tmp_path / "mine", pool, list(COLORS), **SMALL)
+    assert all((pool / name).exists() for name in photos[1])
+
+
 def test_a_stack_among_the_photos_is_named_once(photos, tmp_path):
     pages = [Image.new("RGB", (20, 20), color) for color in COLORS.values()]
     pages[0].save(photos[0] / "stack.tif", save_all=True, append_images=pages[1:])
