@@ -48,7 +48,10 @@ class Classifier:
             module = training.copy_module(recipe.model)
         self.module = module.to(self.device).eval()
         with seeded(0, self.device):
-            models.check_contract(self.module, training.to_float(images).to(self.device), n_classes)
+            some = training.to_float(images).to(self.device)
+            models.check_contract(self.module, some, n_classes)
+            if callable(recipe.augment):
+                training.check_augment(recipe.augment, some)
         self.initial_state = cpu_copy(self.module.state_dict())
         self._taught: dict[str, Tensor] | None = None
 
@@ -98,6 +101,7 @@ class Classifier:
             steps=self.n_steps(len(images)),
             batch_size=self._recipe.batch_size,
             learning_rate=self._recipe.learning_rate,
+            body_rate=self._recipe.body_rate,
             augment=self._recipe.augment,
             mode=mode,
             initial_state=self.initial_state,

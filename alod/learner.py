@@ -24,7 +24,7 @@ from alod.heads import Head
 from alod.pool import alike, as_pool
 from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
-from alod.training import Images
+from alod.training import Augment, Images
 from alod.view import PoolView, Selection, inliers_of
 
 Oracle = Callable[[np.ndarray], np.ndarray]
@@ -335,15 +335,16 @@ class ActiveLearner:
         model: nn.Module | None = None,
         strategy: Strategy | str | None = None,
         device: str = "auto",
+        augment: Augment = None,
     ) -> "ActiveLearner":
         """Read a learner that :meth:`save` wrote to `path`, on this machine or another.
 
         What a file does not hold is to be given: `images` (N, C, H, W), the pool, if it was
-        memory-mapped; a `model` of the same architecture and the `strategy`, if they were the
-        user's own. The `device` need not be the same. The learner asks for what the saved one would
-        have asked for; what is no learner, or does not match, is refused.
+        memory-mapped; a `model` of the same architecture, `strategy` and `augment`, if they were
+        the user's own. The `device` need not be the same. The learner asks for what the saved one
+        would have asked for; what is no learner, or does not match, is refused.
         """
-        given = {"images": images, "model": model, "strategy": strategy}
+        given = {"images": images, "model": model, "strategy": strategy, "augment": augment}
         content, settings = saving.read(path, given)
         learner = cls(**settings, device=device)
         learner._classifier.initial_state = content["initial_state"]
@@ -353,8 +354,8 @@ class ActiveLearner:
 
     def __getstate__(self) -> dict[str, Any]:
         """Refuse in one line what pickle refuses with a riddle."""
-        params = self.recipe.strategy_params
-        saving.check_pickle(strategy=self._strategy, strategy_params=params, model=self.model)
+        recipe, own = self.recipe, {"strategy": self._strategy, "model": self.model}
+        saving.check_pickle(**own, strategy_params=recipe.strategy_params, augment=recipe.augment)
         return self.__dict__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ActiveLearner":

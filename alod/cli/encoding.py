@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from alod.data.encoded import check_encoder
-from alod.errors import AlodError
+from alod.data.files import FITS
+from alod.errors import AlodError, check_name
 from alod.labeling.described import encode_folder
 
 
@@ -16,6 +17,7 @@ def encode(
     encoder: Annotated[
         str, typer.Option(help="efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME, …")
     ] = "efficientnet_lite0",
+    fit: Annotated[str, typer.Option(help="Photos to squares: crop or pad.")] = "crop",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Describe images by an encoder, once; a command that was cut off goes on."""
@@ -23,6 +25,7 @@ def encode(
         raise AlodError(f"--out {out}: expected a file that ends in .npy")
     if check_encoder("encoder", encoder) == "none":
         raise AlodError("--encoder none: describes nothing; give one, such as efficientnet_lite0")
-    pool = encode_folder(images.expanduser(), encoder, out, device)
+    check_name("fit", fit, FITS)
+    pool = encode_folder(images.expanduser(), encoder, out, device, fit)
     columns = pool.features.shape[1] if pool.features is not None else 0
     print(f"{out}: {len(pool.files)} images, {columns} columns; {out.with_suffix('.txt')}: files")

@@ -67,7 +67,7 @@ class ExperimentConfig(Recipe):
     )
     augment: str = setting(
         "auto",
-        "Distortions: auto, none, digits or clothing.",
+        "Distortions: auto, none, digits, clothing or photos.",
         one_of(("auto", *training.AUGMENTATIONS)),
     )
     dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
@@ -159,7 +159,7 @@ FIELDS = [
     "dataset", "model", "strategy", "strategy_params", "initial", "n_initial", "n_query", "rounds",
     "budgets", "pool", "training_mode", "steps", "batch_size", "learning_rate", "augment",
     "inlier_passes", "seed", "device", "keep_embeddings", "features", "diagnose", "min_epochs",
-    "views", "encoder",
+    "views", "encoder", "body_rate",
 ]  # fmt: skip
 """In the order of what is written, columns and keys alike; a younger field comes last."""
 

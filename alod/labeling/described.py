@@ -37,23 +37,29 @@ PHOTOGRAPH = 64  # pixels of the shorter side, from which color images are taken
 
 
 def with_features(
-    pool: Pool, root: Path | None, encoder: Any, make: Callable[[], Encode], cache: Path
+    pool: Pool,
+    root: Path | None,
+    encoder: Any,
+    make: Callable[[], Encode],
+    cache: Path,
+    fit: str = "crop",
 ) -> Pool:
     """Return a `pool` with what an `encoder`, made when needed, makes of its images.
 
-    Image files below `root` are read as large as the encoder likes them, known ones not again.
+    Image files below `root` are read as large as the encoder likes them, brought to squares by
+    `fit`; known ones not again.
     """
     position = {name: row for row, name in enumerate(pool.files)}
     about = encoded.identity(encoder, pool.images)
     if root is not None and not encoded.is_fitted(encoder):
-        about += f" {pool.span}"
+        about += f" {fit} {pool.span}"
 
     def read(name: str) -> np.ndarray:
         side = getattr(make(), "side", None)
         if root is None or side is None:
             return np.asarray(pool.images[position[name]])
         try:
-            return read_square(root / name, side, pool.span)[0].transpose(2, 0, 1)
+            return read_square(root / name, side, pool.span, fit)[0].transpose(2, 0, 1)
         except Exception as error:  # decoders raise whatever they please on a damaged file
             told = f"cannot be read any more ({one_line(error)})"
             raise AlodError(f"{root / name}: {told}; open the run again") from error
@@ -67,8 +73,9 @@ def other_folder(folder: Path, run: "LabelingRun") -> tuple[tuple[str, ...], Ima
     if run.images.ndim == 2:
         mend = "encode them as its features were, and give those to run.predict()"
         raise AlodError(f"{folder}: the run knows features, not images; {mend}")
+    fit = run.settings.fit
     with TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        pool = read_folder(folder, Path(place, "pool"), run.images.shape[-1])
+        pool = read_folder(folder, Path(place, "pool"), run.images.shape[-1], fit, run.learner.span)
         if told := left_out(pool.broken, len(pool.broken) + len(pool.files)):
             warnings.warn(f"{folder}: {told}", stacklevel=3)
         images = np.array(pool.images)
@@ -76,9 +83,9 @@ def other_folder(folder: Path, run: "LabelingRun") -> tuple[tuple[str, ...], Ima
             images = images.repeat(run.images.shape[1], axis=1)
         if (made := run.encoder) is None:
             return pool.files, images
-        pool = replace(pool, images=images)  # type: ignore[arg-type]
+        pool = replace(pool, images=images, span=run.learner.span)  # type: ignore[arg-type]
         encoder = run.settings.encoder
-        described = with_features(pool, folder, encoder, lambda: made, Path(place))
+        described = with_features(pool, folder, encoder, lambda: made, Path(place), fit)
         return pool.files, np.array(described.features)
 
 
@@ -128,7 +135,9 @@ def _of_features(kept: np.memmap, names: Sequence[str], stamps: Sequence[tuple[i
     return Pool(kept, tuple(names), {}, stamps=tuple(stamps), features=kept)
 
 
-def encode_folder(folder: Path, encoder: Any, out: Path, device: str = "auto") -> Pool:
+def encode_folder(
+    folder: Path, encoder: Any, out: Path, device: str = "auto", fit: str = "crop"
+) -> Pool:
     """Encode the image files below a `folder`: features into `out`, names into a .txt beside it.
 
     What was encoded before a kill is not encoded again; returns the pool.
@@ -136,9 +145,9 @@ def encode_folder(folder: Path, encoder: Any, out: Path, device: str = "auto") -
     parts = out.with_name(f".{out.name}.parts")
     with refusing(out, UNWRITABLE):
         parts.mkdir(parents=True, exist_ok=True)
-        pool = read_folder(folder, parts, SIDE)
+        pool = read_folder(folder, parts, SIDE, fit)
         make = once(lambda: encoded.make(encoder, pool.images, device))
-        pool = with_features(pool, folder, encoder, make, parts)
+        pool = with_features(pool, folder, encoder, make, parts, fit)
         features = pool.features
         assert features is not None
         temporary = parts / "features.npy"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from alod.data import encoded
 from alod.data.files import is_passed_over, left_out, parts_of
@@ -27,13 +28,12 @@ from alod.labeling.described import (
 )
 from alod.labeling.images import Pool, cached, read_array, read_folder, same_images
 from alod.labeling.run import PATIENCE, LabelingRun
-from alod.labeling.settings import Settings
+from alod.labeling.settings import OWN, Settings
 from alod.labeling.tables import check_classes
 from alod.pool import darkness
 from alod.recipe import takes
 
 Source = str | Path | npt.ArrayLike | None
-OWN = ("model", "strategy", "encoder")  # what may be the user's own, which no file holds
 _RESCUE = "the labels are in labels.csv: make a new run and teach it that file"
 
 
@@ -54,11 +54,11 @@ def open_run(
     `folders_are_classes`.
 
     The `settings` are those of :class:`alod.labeling.settings.Settings`: `encoder` (for a folder of
-    photographs the best that is installed, which is said), `image_size`, `audit`; and a learner's,
-    `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
-    `learning_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later they stay what
-    they are, but the `device`; a `model`, `strategy` or `encoder` of one's own is to be given each
-    time.
+    photographs the best that is installed, which is said), `image_size`, `fit`, `audit`; and a
+    learner's, `initial`, `features`, `strategy_params`, `training_mode`, `steps`, `batch_size`,
+    `learning_rate`, `body_rate`, `augment`, `min_epochs`, `inlier_passes`, `views`, `seed`. Later
+    they stay what they are, but the `device`; a `model`, `strategy`, `encoder` or `augment` of
+    one's own is to be given each time.
 
     >>> import alod
     >>> digits = alod.load_dataset("mnist_mini")
@@ -127,13 +127,15 @@ def _with_encoder(path: Path, images: Source, given: dict[str, Any]) -> dict[str
 
 
 def _is_features(images: Source) -> bool:
-    return images is not None and not isinstance(images, str | Path) and np.ndim(images) == 2
+    return isinstance(images, np.ndarray | Tensor) and images.ndim == 2
 
 
 def _open(
     path: Path, images: Source, files: Sequence[str] | None, given: dict[str, Any]
 ) -> LabelingRun:
     made = (path / "run.json").exists()
+    if not made:  # killed before it was one: its images may have been read in another way
+        (path / "pool" / "files.csv").unlink(missing_ok=True)
     stored = _read_json(path / "run.json") if made else {"images": None, "settings": {}}
     kept, where = stored["settings"], stored.get("images")
     settings = _settings(path, images, given, kept)
@@ -153,11 +155,11 @@ def _open(
     else:
         if files is not None:
             raise AlodError("files: are named by the folder; give them with features (N, D) only")
-        pool = _read_pool(path, images, root, settings.image_size)
+        pool = _read_pool(path, images, root, settings)
     if settings.encoder != "none":
         plain = pool
         make = cache(lambda: encoded.make(settings.encoder, plain.images, settings.device))
-        pool = with_features(pool, root, settings.encoder, make, path / "pool")
+        pool = with_features(pool, root, settings.encoder, make, path / "pool", settings.fit)
     run = LabelingRun(path, settings, pool, root)
     where = None if root is None else [str(root), os.path.relpath(root, path.resolve())]
     content = {"images": where, "settings": settings.stored()}
@@ -180,7 +182,8 @@ def _settings(path: Path, images: Source, given: dict[str, Any], kept: dict[str,
     for name in OWN:
         if values.get(name) == "given":
             mend = f"open it in Python, alod.open_run({str(path)!r}, {name}=...)"
-            raise AlodError(f"{path}: was made with a {name} of your own; {mend}")
+            a = "an" if name in ("encoder", "augment") else "a"
+            raise AlodError(f"{path}: was made with {a} {name} of your own; {mend}")
     settings = Settings.of(**values)
     settings.stored()  # refuses what no file can hold
     return settings
@@ -207,7 +210,7 @@ def _image_root(path: Path, images: Source, stored: object) -> Path | None:
     return next((place for place in places if place.is_dir()), places[0])
 
 
-def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool:
+def _read_pool(path: Path, images: Source, root: Path | None, settings: Settings) -> Pool:
     cache = path / "pool"
     old = cached(cache)
     if old is None and root is None and images is None:
@@ -218,7 +221,7 @@ def _read_pool(path: Path, images: Source, root: Path | None, side: int) -> Pool
             if not any((root / n).is_file() for name in few for n in spellings(name)):
                 told = f"was made with other images than {root} holds, {few[0]} for one"
                 raise AlodError(f"{path}: {told}; leave images= out, or make another run folder")
-        pool = read_folder(root, cache, side)
+        pool = read_folder(root, cache, settings.image_size, settings.fit)
     elif images is not None and root is None:
         if old is None:
             return read_array(images, cache)  # type: ignore[arg-type]
@@ -262,6 +265,9 @@ def _check_new(path: Path, images: object) -> None:
         if others:
             told = f"holds no run but other files ({min(others)})"
             raise AlodError(f"{path}: {told}; give a folder of its own")
+    inside = isinstance(images, str | Path) and Path(images).expanduser().resolve()
+    if inside and inside.is_relative_to(path.resolve() / "pool"):
+        raise AlodError(f"{path}: its folder pool is for the run's cache; move the images out")
     if images is None:
         raise AlodError(f"{path}: holds no run yet; a new one needs images= and classes=")
 
