@@ -4,22 +4,21 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alod.cli.options import given, with_settings
 from alod.files import UNWRITABLE, write_atomically
-from alod.labeling.opening import open_run
-from alod.labeling.run import LabelingRun
-from alod.labeling.settings import Settings
-from alod.labeling.tables import ANSWERS
+
+if TYPE_CHECKING:  # seconds, which no help should take
+    from alod.labeling.run import LabelingRun
 
 Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-@with_settings(Settings)
+@with_settings("alod.labeling.settings:Settings")
 def query(
     run: Run,
     k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
@@ -30,6 +29,9 @@ def query(
     **settings: Any,
 ) -> None:
     """Ask which images to label: writes a CSV file with the columns file and label."""
+    from alod.labeling.settings import Settings
+    from alod.labeling.tables import ANSWERS
+
     opened = _opened(run, images=images, **given(Settings, settings))
     path = out or run / "batch.csv"
     opened.check_taught(path)
@@ -84,7 +86,9 @@ def review(
     print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
 
 
-def _opened(folder: Path, **settings: Any) -> LabelingRun:
+def _opened(folder: Path, **settings: Any) -> "LabelingRun":
+    from alod.labeling.opening import open_run
+
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
         opened = open_run(folder, **settings)
@@ -93,7 +97,7 @@ def _opened(folder: Path, **settings: Any) -> LabelingRun:
     return opened
 
 
-def _catch_up(opened: LabelingRun) -> None:
+def _catch_up(opened: "LabelingRun") -> None:
     if len(opened.labeled) and not opened.up_to_date:
         print(f"learning from {len(opened.labeled)} labels", flush=True)
         opened.fit()
