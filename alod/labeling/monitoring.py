@@ -14,6 +14,7 @@ the order of the class numbers; `history` has a row for each fit, columns :data:
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from alod import geometry, outliers
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR
 from alod.errors import AlodError, check_count
 from alod.learner import ActiveLearner
-from alod.stopping import agreement, percent, stopping_advice
+from alod.stopping import agreement, forecast, percent, stopping_advice
 
 HISTORY = (
     *("n_labeled", "n_foreign", "n_skipped", "changed", "kappa"),
@@ -108,6 +109,10 @@ def advice(history: pd.DataFrame, missing: Sequence[str]) -> list[str]:
     told, last = [stopping_advice(history, missing)], history.iloc[-1]
     if last["audit_answered"]:
         told.insert(0, accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
+        with suppress(AlodError):  # too few fits
+            n = int(last["n_labeled"])
+            expected, low, high = map(percent, forecast(history, n))
+            told.insert(1, f"With {n} more labels about {expected} ({low} to {high}).")
     return told
 
 

@@ -28,6 +28,7 @@ from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
 from alod.learner import ActiveLearner
+from alod.stopping import Forecast, forecast
 from alod.training import Images
 from alod.view import Selection
 
@@ -222,6 +223,10 @@ class LabelingRun:
     def report(self) -> str:
         """Tell labels, balance, estimated accuracy and whether to go on, in plain lines."""
         return monitoring.report(self.learner, self.classes, self.history, len(self.broken))
+
+    def forecast(self, n_more: int) -> Forecast:
+        """Tell what accuracy to expect with `n_more` labels (:func:`alod.stopping.forecast`)."""
+        return forecast(self.history, n_more)
 
     def predicted(self) -> pd.DataFrame:
         """Return what every image is: a person's answer where there is one, else a prediction.
