@@ -2,6 +2,10 @@
 
 Features are float32 (N, D), of whatever encoder. The embedding that strategies and detectors see is
 the scaled feature: centered on the pool, of mean squared length 1.
+
+``linear`` is a logistic regression, ``balanced`` one to which each class counts the same, however
+few its labels: it finds more of a rare class, and takes more for it that is not. ``mlp`` has a
+hidden layer. Any classifier of scikit-learn's with ``predict_proba`` learns as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +33,10 @@ def _linear() -> Any:
     return LogisticRegression(C=100.0, max_iter=1_000)
 
 
+def _balanced() -> Any:
+    return _linear().set_params(class_weight="balanced")
+
+
 def _mlp() -> Any:
     from sklearn.neural_network import MLPClassifier
 
@@ -36,7 +44,7 @@ def _mlp() -> Any:
 
 
 # Made when asked for: scikit-learn takes seconds to import, and networks need none of it.
-HEADS: dict[str, Callable[[], Any]] = {"linear": _linear, "mlp": _mlp}
+HEADS: dict[str, Callable[[], Any]] = {"linear": _linear, "balanced": _balanced, "mlp": _mlp}
 
 
 def is_head(model: object) -> bool:

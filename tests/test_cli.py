@@ -39,7 +39,10 @@ def test_strategy_parameters_come_as_json(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "own", "recipe"),
-    [("run", {"out"}, ExperimentConfig), ("query", {"run", "k", "out", "images"}, Settings)],
+    [
+        ("run", {"out"}, ExperimentConfig),
+        ("query", {"run", "k", "out", "images", "target"}, Settings),
+    ],
 )
 def test_every_setting_is_an_option(command, own, recipe):
     made = typer.main.get_command(cli.command_line([command])).commands[command]

@@ -26,17 +26,21 @@ def query(
     images: Annotated[
         Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
     ] = None,
+    target: Annotated[str | None, typer.Option(help="A rare class, to ask for it alone.")] = None,
     **settings: Any,
 ) -> None:
     """Ask which images to label: writes a CSV file with the columns file and label."""
+    from alod.labeling.monitoring import looking_for
     from alod.labeling.settings import Settings
     from alod.labeling.tables import ANSWERS
 
     opened = _opened(run, images=images, **given(Settings, settings))
     path = out or run / "batch.csv"
     opened.check_taught(path)
+    if target:  # refused before anything is learned
+        looking_for(opened.learner, opened.classes, target)
     _catch_up(opened)
-    asked = opened.query(k)
+    asked = opened.query(k, target)
     if out is not None:
         opened.write_batch(asked, out)
     source = opened.root or "the array"

@@ -15,6 +15,7 @@ the order of the class numbers; `history` has a row for each fit, columns :data:
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,11 @@ import torch
 
 from alod import geometry, outliers
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR
-from alod.errors import AlodError, check_count
+from alod.data.names import nfc
+from alod.errors import AlodError, check_count, check_name
 from alod.learner import ActiveLearner
 from alod.stopping import agreement, forecast, percent, stopping_advice
+from alod.strategies import Strategy, rare
 
 HISTORY = (
     *("n_labeled", "n_foreign", "n_skipped", "changed", "kappa"),
@@ -72,6 +75,19 @@ def suggestions(
     if not learner.fitted:
         return [""] * len(indices)
     return [classes[c] for c in predictions(learner)[indices]]
+
+
+def looking_for(learner: ActiveLearner, classes: Sequence[str], target: str) -> Strategy:
+    """Return the strategy that asks for what is likeliest of the class named `target`.
+
+    Refused where no image has that label: nothing would be known of it.
+    """
+    check_name("class", nfc(target), classes)
+    number = list(classes).index(nfc(target))
+    if number not in learner.answers[learner.labeled]:
+        mend = "teach the file of one that you have found by yourself, then ask for more"
+        raise AlodError(f"target={target!r}: no image has that label yet; {mend}")
+    return partial(rare, target=number)
 
 
 def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[float, float]:

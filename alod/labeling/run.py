@@ -92,16 +92,18 @@ class LabelingRun:
         """Whether the classifier has learned from all labels that there are."""
         return self.fitted and self._learned == self._checksum()
 
-    def query(self, k: int) -> np.ndarray:
-        """Ask for `k` images, int64 (k,), as :meth:`select` does."""
-        return self.select(k).indices
+    def query(self, k: int, target: str | None = None) -> np.ndarray:
+        """Ask for `k` images, of a `target` class or any, as :meth:`select`: int64 (k,)."""
+        return self.select(k, target).indices
 
-    def select(self, k: int) -> Selection:
+    def select(self, k: int, target: str | None = None) -> Selection:
         """Ask for `k` images as a learner does, some of them of the audit set, with score NaN.
 
-        The batch is in ``batch.csv`` then; refused if that holds answers not taught yet.
+        A `target`, the name of a class, asks by :func:`alod.strategies.rare` for that. The batch is
+        in ``batch.csv`` then; refused if that holds answers not taught yet.
         """
         self.refresh()
+        ask = target and monitoring.looking_for(self.learner, self.classes, target)
         self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
         k = check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
@@ -109,7 +111,7 @@ class LabelingRun:
         chosen, scores = unanswered[:n_audit], np.full(n_audit, np.nan)
         self.learner.ledger.ask(chosen)
         if k > n_audit:
-            more = self.learner.select(k - n_audit)
+            more = self.learner.select(k - n_audit, ask or None)
             chosen, scores = np.append(chosen, more.indices), np.append(scores, more.scores)
         if n_audit:
             # Nobody shall answer the audit differently because it comes first.
