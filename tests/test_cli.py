@@ -41,7 +41,7 @@ def test_strategy_parameters_come_as_json(tmp_path):
     ("command", "own", "recipe"),
     [
         ("run", {"out"}, ExperimentConfig),
-        ("query", {"run", "k", "out", "images", "target"}, Settings),
+        ("query", {"run", "k", "out", "images", "target", "skip_duplicates"}, Settings),
     ],
 )
 def test_every_setting_is_an_option(command, own, recipe):

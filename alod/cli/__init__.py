@@ -14,7 +14,7 @@ from alod.errors import AlodError
 
 COMMANDS = (
     *(experiments.run, experiments.sweep, experiments.compare, experiments.data),
-    *(labeling.query, labeling.teach, labeling.predict, labeling.review),
+    *(labeling.query, labeling.teach, labeling.predict, labeling.review, labeling.duplicates),
 )
 book_app = typer.Typer(help="Run the book's chapters.", no_args_is_help=True)
 

@@ -1,4 +1,4 @@
-"""What the command line does for labeling: ``alod query``, ``teach``, ``predict``, ``review``."""
+"""What the command line does for labeling: ``alod query``, ``teach``, ``predict`` and the rest."""
 
 import shlex
 import sys
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # seconds, which no help should take
     from alod.labeling.run import LabelingRun
 
 Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
+_IMAGES = "Folder of images; the first time, or once it has moved."
+Images = Annotated[Path | None, typer.Option(help=_IMAGES)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
@@ -23,10 +25,11 @@ def query(
     run: Run,
     k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
     out: Annotated[Path | None, typer.Option(help="CSV to write; batch.csv in the run.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
-    ] = None,
+    images: Images = None,
     target: Annotated[str | None, typer.Option(help="A rare class, to ask for it alone.")] = None,
+    skip_duplicates: Annotated[
+        bool, typer.Option("--skip-duplicates", help="Ask for one of each near-duplicates only.")
+    ] = False,
     **settings: Any,
 ) -> None:
     """Ask which images to label: writes a CSV file with the columns file and label."""
@@ -40,6 +43,11 @@ def query(
     if target:  # refused before anything is learned
         looking_for(opened.learner, opened.classes, target)
     _catch_up(opened)
+    if skip_duplicates:
+        spared = opened.duplicates(spare=True)
+        print(
+            f"near-duplicates: {len(spared)} files, one of each {spared['group'].nunique()} asked"
+        )
     asked = opened.query(k, target)
     if out is not None:
         opened.write_batch(asked, out)
@@ -47,6 +55,21 @@ def query(
     print(f"{path}: {k} images of {source} to be labeled in the column 'label':")
     print(f"  {', '.join(opened.classes)}; or: {', '.join(ANSWERS)}")
     print("then:", shlex.join(["alod", "teach", "--run", str(run), str(path)]))
+
+
+@with_settings("alod.labeling.settings:Settings")
+def duplicates(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="CSV to write: group, file.")],
+    images: Images = None,
+    **settings: Any,
+) -> None:
+    """List the images of a run that are nearly the same, before anyone labels."""
+    from alod.labeling.settings import Settings
+
+    found = _opened(run, images=images, **given(Settings, settings)).duplicates()
+    write_atomically(out, found.to_csv(index=False), UNWRITABLE)
+    print(f"{out}: {len(found)} files in {found['group'].nunique()} groups of near-duplicates")
 
 
 def teach(

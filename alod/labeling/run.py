@@ -24,6 +24,7 @@ from alod.data.names import nfc
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
 from alod.labeling import images, monitoring, restoring, tables
+from alod.labeling.duplicates import ALIKE, listed, near_duplicates, spared
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
@@ -258,6 +259,19 @@ class LabelingRun:
             found[name] = [self.classes[c] for c in found[name]]
         found["index"] = [self.files[i] for i in found["index"]]
         return found.rename(columns={"index": "file"})
+
+    def duplicates(self, alike: float = ALIKE, spare: bool = False) -> pd.DataFrame:
+        """List what is nearly the same: columns ``group``, from 0, and ``file``.
+
+        By `alike`, see :func:`alod.labeling.duplicates.near_duplicates`. With `spare` one of each
+        group is asked for from now on, as long as the run is open: none where one is answered.
+        """
+        first = near_duplicates(self.images, alike)
+        if spare:
+            ledger = self.learner.ledger
+            known = ledger.asked | ledger.held_out | (ledger.codes != UNLABELED)
+            ledger.spared = spared(first, known)
+        return listed(first, self.files)
 
     def picture(self, index: int, side: int = 256) -> bytes:
         """Return the image at `index` as PNG, no longer than `side` pixels, as people see it."""
