@@ -387,7 +387,8 @@ def max_herding(
         # Drawn by weight, each point stands for as much as any other, as often as it was drawn.
         rows, times = np.unique(rng.choice(n, REFERENCE, p=share), return_counts=True)
         mass = times / REFERENCE
-    reference, mass = points[rows], torch.as_tensor(mass, dtype=torch.float32, device=points.device)
+    reference = points[rows]
+    mass = torch.as_tensor(mass).to(reference)
     coverage = points.new_zeros(len(reference))
     if covered is not None and len(covered):
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())

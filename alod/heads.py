@@ -2,17 +2,18 @@
 
 Features are float32 (N, D), of whatever encoder. The embedding that strategies and detectors see is
 the scaled feature: centered on the pool, of mean squared length 1.
+
+``linear`` is a logistic regression, ``balanced`` one to which each class counts the same, however
+few its labels: it finds more of a rare class, and takes more for it that is not. ``mlp`` has a
+hidden layer. Any classifier of scikit-learn's with ``predict_proba`` learns as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
 from alod import geometry
@@ -23,12 +24,27 @@ SAMPLE = 100_000  # rows, evenly spaced over the pool, by which features are sca
 BLOCK = 65_536  # rows that are scaled at a time
 LEAST = 1e-12  # the share of a class that has no label: its logarithm is finite
 
-HEADS: dict[str, Any] = {
+
+def _linear() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
     # C is of features of mean squared length 1: from 20 to 1,000 labels, 50 to 1,280 columns, it
     # loses no point to the best of a grid.
-    "linear": LogisticRegression(C=100.0, max_iter=1_000),
-    "mlp": MLPClassifier((128,), alpha=1e-2, max_iter=300),
-}
+    return LogisticRegression(C=100.0, max_iter=1_000)
+
+
+def _balanced() -> Any:
+    return _linear().set_params(class_weight="balanced")
+
+
+def _mlp() -> Any:
+    from sklearn.neural_network import MLPClassifier
+
+    return MLPClassifier((128,), alpha=1e-2, max_iter=300)
+
+
+# Made when asked for: scikit-learn takes seconds to import, and networks need none of it.
+HEADS: dict[str, Callable[[], Any]] = {"linear": _linear, "balanced": _balanced, "mlp": _mlp}
 
 
 def is_head(model: object) -> bool:
@@ -54,7 +70,9 @@ class Head:
     device = torch.device("cpu")
 
     def __init__(self, model: Any, features: Images, n_classes: int) -> None:
-        self.module = clone(HEADS[model] if isinstance(model, str) else model)
+        from sklearn.base import clone
+
+        self.module = clone(HEADS[model]() if isinstance(model, str) else model)
         self.n_classes, self.fitted = n_classes, False
         self.initial_state: dict[str, Tensor] = {}
         self._seen = np.empty(0, dtype=np.int64)
@@ -90,6 +108,8 @@ class Head:
         return other
 
     def _fit(self, embeddings: Tensor, targets: Tensor, seed: int) -> None:
+        from sklearn.base import clone
+
         self.module = clone(self.module)
         if "random_state" in self.module.get_params():
             self.module.set_params(random_state=seed % 2**32)

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,10 +114,11 @@ class ActiveLearner:
         return self.select(k).indices
 
     @settled()
-    def select(self, k: int) -> Selection:
+    def select(self, k: int, strategy: Strategy | None = None) -> Selection:
         """Ask for `k` images as :meth:`query` does; return the acquisition scores beside them.
 
-        They are float64 (k,), higher = wanted more, NaN for the initial selection.
+        They are float64 (k,), higher = wanted more, NaN for the initial selection. Once there are
+        labels, another `strategy` may be asked than the recipe's.
         """
         pool = self.pool
         k = check_count("k", k, 1, len(pool), "images left in the pool")
@@ -128,9 +130,9 @@ class ActiveLearner:
             chosen = initial.select(described, k, self.recipe.initial, self.rng("initial"))
             selection = Selection(chosen, np.full(k, np.nan))
         else:
-            view, params = self._view(computed=False), self.recipe.strategy_params
-            answer = self._strategy(view, k, self.rng("query"), **params)
-            name = strategies.name_of(self.recipe.strategy)
+            ask = strategy or partial(self._strategy, **self.recipe.strategy_params)
+            answer = ask(self._view(computed=False), k, self.rng("query"))
+            name = strategies.name_of(strategy or self.recipe.strategy)
             selection = strategies.check_selection(answer, k, len(pool), name)
         inferred = self.seconds["infer"] - inferred  # which is timed on its own
         self.seconds["query"] = time.perf_counter() - started - inferred

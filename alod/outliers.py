@@ -20,8 +20,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from alod import geometry
@@ -319,6 +317,9 @@ def core_set(
 
 def _class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     # The assignment that agrees on the most points (Kuhn 1955, "The Hungarian method").
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.cluster import KMeans
+
     model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
     overlap = np.zeros((n_classes, n_classes))
     np.add.at(overlap, (labels, model.labels_), 1)

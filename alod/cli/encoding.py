@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alod.data.encoded import check_encoder
-from alod.data.files import FITS
 from alod.errors import AlodError, check_name
-from alod.labeling.described import encode_folder
 
 
 def encode(
@@ -21,6 +18,10 @@ def encode(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Describe images by an encoder, once; a command that was cut off goes on."""
+    from alod.data.encoded import check_encoder
+    from alod.data.files import FITS
+    from alod.labeling.described import encode_folder
+
     if out.suffix != ".npy":
         raise AlodError(f"--out {out}: expected a file that ends in .npy")
     if check_encoder("encoder", encoder) == "none":

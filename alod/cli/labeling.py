@@ -1,4 +1,4 @@
-"""What the command line does for labeling: ``alod query``, ``teach``, ``predict``, ``review``."""
+"""What the command line does for labeling: ``alod query``, ``teach``, ``predict`` and the rest."""
 
 import shlex
 import sys
@@ -6,39 +6,43 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from alod.cli.options import given, with_settings
 from alod.errors import AlodError, one_line
 from alod.files import UNWRITABLE, refusing, write_atomically
 from alod.labeling.label_studio import LOCAL_FILES, interface
-from alod.labeling.opening import open_run
-from alod.labeling.run import LabelingRun
-from alod.labeling.settings import Settings
-from alod.labeling.tables import ANSWERS
+
+if TYPE_CHECKING:  # seconds, which no help should take
+    import numpy as np
+
+    from alod.labeling.run import LabelingRun
 
 Run = Annotated[Path, typer.Option("--run", help="The run's own folder.")]
+_IMAGES = "Folder of images; the first time, or once it has moved."
+Images = Annotated[Path | None, typer.Option(help=_IMAGES)]
 _PREFIX = "What addresses of images begin with, in tasks for Label Studio."
 Prefix = Annotated[str, typer.Option(help=_PREFIX)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-@with_settings(Settings)
+@with_settings("alod.labeling.settings:Settings")
 def query(
     run: Run,
     k: Annotated[int, typer.Option("-k", help="Images to ask for.")] = 100,
     out: Annotated[
         Path | None, typer.Option(help="CSV to write, or .json: Label Studio's; batch.csv.")
     ] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of images; the first time, or once it has moved.")
-    ] = None,
+    images: Images = None,
     files: Annotated[
         Path | None, typer.Option(help="With --features a.npy: a text file, a name in each line.")
     ] = None,
+    target: Annotated[str | None, typer.Option(help="A rare class, to ask for it alone.")] = None,
+    skip_duplicates: Annotated[
+        bool, typer.Option("--skip-duplicates", help="Ask for one of each near-duplicates only.")
+    ] = False,
     prefix: Prefix = LOCAL_FILES,
     **settings: Any,
 ) -> None:
@@ -46,6 +50,10 @@ def query(
 
     Of images below a folder, or of features of your own: --features a.npy --files names.txt.
     """
+    from alod.labeling.monitoring import looking_for
+    from alod.labeling.settings import Settings
+    from alod.labeling.tables import ANSWERS
+
     source: Any = images
     if (settings.get("features") or "").endswith(".npy"):
         source = _read_features(Path(settings.pop("features")))
@@ -53,8 +61,15 @@ def query(
     opened = _opened(run, images=source, files=names, **given(Settings, settings))
     path = out or run / "batch.csv"
     opened.check_taught(path)
+    if target:  # refused before anything is learned
+        looking_for(opened.learner, opened.classes, target)
     _catch_up(opened)
-    asked = opened.query(k)
+    if skip_duplicates:
+        spared = opened.duplicates(spare=True)
+        print(
+            f"near-duplicates: {len(spared)} files, one of each {spared['group'].nunique()} asked"
+        )
+    asked = opened.query(k, target)
     if out is not None:
         opened.write_batch(asked, out, prefix)
     where, told, back = opened.root or "the array", "the column 'label'", str(path)
@@ -65,6 +80,21 @@ def query(
     print(f"{path}: {k} images of {where} to be labeled in {told}:")
     print(f"  {answers}")
     print("then:", shlex.join(["alod", "teach", "--run", str(run), back]))
+
+
+@with_settings("alod.labeling.settings:Settings")
+def duplicates(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="CSV to write: group, file.")],
+    images: Images = None,
+    **settings: Any,
+) -> None:
+    """List the images of a run that are nearly the same, before anyone labels."""
+    from alod.labeling.settings import Settings
+
+    found = _opened(run, images=images, **given(Settings, settings)).duplicates()
+    write_atomically(out, found.to_csv(index=False), UNWRITABLE)
+    print(f"{out}: {len(found)} files in {found['group'].nunique()} groups of near-duplicates")
 
 
 def teach(
@@ -108,6 +138,8 @@ def predict(
         raise AlodError("nothing to write: give --out all.csv, --sort-into sorted/, or both")
     if images is not None and (out is None or out.suffix.lower() == ".json" or sort_into):
         raise AlodError(f"--images {images}: other images are written as --out new.csv only")
+    import numpy as np
+
     opened = _opened(run, device=device)
     _catch_up(opened)
     if images is not None and out is not None:
@@ -142,7 +174,9 @@ def review(
     print(" ", shlex.join(["alod", "teach", "--run", str(run), str(out)]))
 
 
-def _read_features(path: Path) -> np.ndarray:
+def _read_features(path: Path) -> "np.ndarray":
+    import numpy as np
+
     try:
         return np.asanyarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
@@ -159,7 +193,9 @@ def _lines(path: Path) -> list[str]:
         raise AlodError(f"--files {path}: is no UTF-8 text; save it as UTF-8") from None
 
 
-def _opened(folder: Path, **settings: Any) -> LabelingRun:
+def _opened(folder: Path, **settings: Any) -> "LabelingRun":
+    from alod.labeling.opening import open_run
+
     with _telling():
         return open_run(folder, **settings)
 
@@ -173,7 +209,7 @@ def _telling() -> Iterator[None]:
         print(f"alod: {note.message}", file=sys.stderr)
 
 
-def _catch_up(opened: LabelingRun) -> None:
+def _catch_up(opened: "LabelingRun") -> None:
     if len(opened.labeled) and not opened.up_to_date:
         print(f"learning from {len(opened.labeled)} labels", flush=True)
         opened.fit()

@@ -28,11 +28,13 @@ from alod.encoders import Encode
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
 from alod.labeling import described, exporting, images, label_studio, monitoring, restoring, tables
+from alod.labeling.duplicates import ALIKE, listed, near_duplicates, spared
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
 from alod.learner import ActiveLearner
 from alod.pool import as_images
+from alod.stopping import Forecast, forecast
 from alod.training import Images
 from alod.view import Selection
 
@@ -99,16 +101,18 @@ class LabelingRun:
         """Whether the classifier has learned from all labels that there are."""
         return self.fitted and self._learned == self._checksum()
 
-    def query(self, k: int) -> np.ndarray:
-        """Ask for `k` images, int64 (k,), as :meth:`select` does."""
-        return self.select(k).indices
+    def query(self, k: int, target: str | None = None) -> np.ndarray:
+        """Ask for `k` images, of a `target` class or any, as :meth:`select`: int64 (k,)."""
+        return self.select(k, target).indices
 
-    def select(self, k: int) -> Selection:
+    def select(self, k: int, target: str | None = None) -> Selection:
         """Ask for `k` images as a learner does, some of them of the audit set, with score NaN.
 
-        The batch is in ``batch.csv`` then; refused if that holds answers not taught yet.
+        A `target`, the name of a class, asks by :func:`alod.strategies.rare` for that. The batch is
+        in ``batch.csv`` then; refused if that holds answers not taught yet.
         """
         self.refresh()
+        ask = target and monitoring.looking_for(self.learner, self.classes, target)
         self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
         k = check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
@@ -116,7 +120,7 @@ class LabelingRun:
         chosen, scores = unanswered[:n_audit], np.full(n_audit, np.nan)
         self.learner.ledger.ask(chosen)
         if k > n_audit:
-            more = self.learner.select(k - n_audit)
+            more = self.learner.select(k - n_audit, ask or None)
             chosen, scores = np.append(chosen, more.indices), np.append(scores, more.scores)
         if n_audit:
             # Nobody shall answer the audit differently because it comes first.
@@ -262,6 +266,10 @@ class LabelingRun:
         """Tell labels, balance, estimated accuracy and whether to go on, in plain lines."""
         return monitoring.report(self.learner, self.classes, self.history, len(self.broken))
 
+    def forecast(self, n_more: int) -> Forecast:
+        """Tell what accuracy to expect with `n_more` labels (:func:`alod.stopping.forecast`)."""
+        return forecast(self.history, n_more)
+
     def predicted(self, probabilities: bool = False) -> pd.DataFrame:
         """Return what every image is: a person's answer where there is one, else a prediction.
 
@@ -301,6 +309,19 @@ class LabelingRun:
             found[name] = [self.classes[c] for c in found[name]]
         found["index"] = [self.files[i] for i in found["index"]]
         return found.rename(columns={"index": "file"})
+
+    def duplicates(self, alike: float = ALIKE, spare: bool = False) -> pd.DataFrame:
+        """List what is nearly the same: columns ``group``, from 0, and ``file``.
+
+        By `alike`, see :func:`alod.labeling.duplicates.near_duplicates`. With `spare` one of each
+        group is asked for from now on, as long as the run is open: none where one is answered.
+        """
+        first = near_duplicates(self.images, alike)
+        if spare:
+            ledger = self.learner.ledger
+            known = ledger.asked | ledger.held_out | (ledger.codes != UNLABELED)
+            ledger.spared = spared(first, known)
+        return listed(first, self.files)
 
     def picture(self, index: int, side: int = 256) -> bytes:
         """Return the image at `index` as PNG, no longer than `side` pixels, as people see it."""

@@ -73,6 +73,27 @@ def test_any_classifier_of_scikit_learn_learns_and_the_users_own_is_left_alone(
     assert not hasattr(model, "classes_")
 
 
+def test_a_balanced_head_finds_more_of_a_rare_class():
+    data = alod.load_dataset("mnist_mini")
+    is_eight = (data.targets.numpy() == 8).astype(int)
+    points = encoders.features(data.images).numpy()
+    others, eights = (np.flatnonzero(is_eight == c) for c in (0, 1))
+    pool = np.concatenate([others[:2000], eights[:40]])  # 1 in 50
+    labeled = np.concatenate([np.arange(300), 2000 + np.arange(6)])
+    found = {}
+    own = LogisticRegression(C=100.0, max_iter=1_000, class_weight="balanced")
+    for name, model in {"linear": "linear", "balanced": "balanced", "own": own}.items():
+        learner = alod.ActiveLearner(points[pool], 2, model=model)
+        learner.teach(labeled, is_eight[pool][labeled], unasked=True)
+        learner.fit()
+        found[name] = [
+            (learner.predict(points[rows]) == 1).mean() for rows in (eights[40:], others[2000:])
+        ]
+    assert found["balanced"] == found["own"]
+    assert found["balanced"][0] > found["linear"][0] + 0.1
+    assert found["balanced"][1] < 0.05
+
+
 def test_classes_without_a_label_are_as_good_as_out_of_the_question(features, targets):
     learner = alod.ActiveLearner(features, 10, model="linear")
     few = np.flatnonzero(targets == 3)[:4]

@@ -88,6 +88,25 @@ def test_nested_photos_of_any_size_become_one_pool(run, photos):
     assert run.classes == ("red", "green", "blue")
 
 
+def test_a_rare_class_is_asked_for_by_name(tmp_path):
+    truth = paint(tmp_path / "more", 60)
+    for name in [name for name, label in truth.items() if label == "red"][4:]:
+        (tmp_path / "more" / name).unlink()
+    out, folder = str(tmp_path / "run"), str(tmp_path / "more")
+    run = alod.open_run(out, folder, list(COLORS), **{**SMALL, "steps": 40})
+    with pytest.raises(AlodError, match="target='red': no image has that label yet; teach the"):
+        run.query(3, "red")
+    with pytest.raises(AlodError, match=r"unknown class 'rad'.*did you mean 'red'"):
+        run.query(3, "rad")
+    names = [next(n for n, label in truth.items() if label == color) for color in COLORS]
+    run.teach(np.array([run.position[name] for name in names]), np.arange(3), unasked=True)
+    run.fit()
+    assert "red" in [truth[run.files[i]] for i in run.query(2, "red")]
+    cli.main(["query", "--run", out, "-k", "3", "--target", "red", "--device", "cpu"])
+    batch = (tmp_path / "run" / "batch.csv").read_text().splitlines()[1:]
+    assert [truth[row.split(",")[0]] for row in batch].count("red") >= 2
+
+
 def test_answers_are_on_disk_when_the_call_returns(run, photos):
     asked = run.query(4)
     run.teach(asked[:1], np.array([2]))
