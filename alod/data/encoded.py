@@ -27,6 +27,8 @@ from alod.data.known import data_folder
 from alod.encoders import Encode, checksum
 from alod.errors import AlodError
 from alod.files import refusing, sync, write_atomically
+from alod.heads import is_head
+from alod.recipe import Recipe
 from alod.training import Images
 
 PIECE = 256  # images that are read, encoded and kept together: what a kill may lose
@@ -44,6 +46,19 @@ def check_encoder(_: str, encoder: Any) -> Any:
     elif encoder != "none":
         pretrained.check(encoder)
     return encoder
+
+
+def check_recipe(encoder: Any, recipe: Recipe) -> None:
+    """Refuse a `recipe` that does not learn from the features of an `encoder`."""
+    if encoder == "none":
+        return
+    if not is_head(recipe.model):
+        model = recipe.model if isinstance(recipe.model, str) else type(recipe.model).__name__
+        mend = "give model='linear', or encoder='none'"
+        raise AlodError(f"encoder={encoder!r}: model={model!r} learns from images; {mend}")
+    for name, plain in (("augment", (None, "none", "auto")), ("views", (0,))):
+        if (value := getattr(recipe, name)) not in plain:
+            raise AlodError(f"{name}={value!r}: features cannot be distorted; leave it out")
 
 
 def is_fitted(encoder: Any) -> bool:

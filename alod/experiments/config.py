@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from alod import models, strategies, training
-from alod.data.encoded import check_encoder
+from alod.data.encoded import check_encoder, check_recipe
 from alod.errors import AlodError, check_count
 from alod.experiments import stress
 from alod.heads import HEADS
@@ -107,11 +107,7 @@ class ExperimentConfig(Recipe):
         super().__post_init__()
         if not budgets:
             check_count("n_query", self.n_query, 1)
-        if self.encoder != "none" and self.model in models.MODELS:
-            told = (
-                f"model={self.model!r} learns from images; give model='linear', or encoder='none'"
-            )
-            raise AlodError(f"encoder={self.encoder!r}: {told}")
+        check_recipe(self.encoder, self)
         try:
             json.dumps(self.strategy_params)
         except TypeError as error:

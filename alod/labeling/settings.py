@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from alod.data.encoded import check_encoder
+from alod.data.encoded import check_encoder, check_recipe
 from alod.data.files import FITS
 from alod.errors import AlodError
-from alod.heads import is_head
 from alod.labeling.tables import check_classes
 from alod.recipe import Recipe, either, one_of, setting, whole
 
@@ -45,9 +44,7 @@ class Settings(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.encoder != "none" and not is_head(self.model):
-            mend = "give model='linear', or leave the encoder out"
-            raise AlodError(f"encoder={self.encoder!r}: the model learns from images; {mend}")
+        check_recipe(self.encoder, self)
 
     def stored(self) -> dict[str, Any]:
         """Return what a file holds: what is the user's own as ``"given"``, no device.

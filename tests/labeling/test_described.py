@@ -130,7 +130,7 @@ BAD = {
     "images": ({"images": np.zeros((9, 16, 16), np.uint8), "files": ["a"]}, "files: are named by"),
     "no head": (
         {"images": np.zeros((9, 16, 16), np.uint8), "encoder": "pixels", "model": "cnn"},
-        "encoder='pixels': the model learns from images; give model='linear'",
+        "encoder='pixels': model='cnn' learns from images; give model='linear'",
     ),
 }
 
@@ -144,7 +144,7 @@ def test_bad_input_is_refused_and_leaves_no_run(case, tmp_path):
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-@pytest.mark.parametrize("settings", [{"encoder": color}, {"model": "cnn", "steps": 30}])
+@pytest.mark.parametrize("settings", [{"encoder": color}, {"model": "lenet5", "steps": 5}])
 def test_photographs_that_the_run_never_saw_are_classified(settings, photos, tmp_path):
     run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, **settings), 40)
     table = run.predict_folder(photos, probabilities=True)
@@ -155,7 +155,7 @@ def test_photographs_that_the_run_never_saw_are_classified(settings, photos, tmp
 
 
 def test_a_grey_photograph_among_new_ones_of_a_color_run(photos, tmp_path):
-    run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, model="cnn", steps=5))
+    run = taught(alod.open_run(tmp_path / "run", photos, CLASSES, model="lenet5", steps=5))
     Image.new("L", (40, 40), 99).save(tmp_path / "grey.png")
     (tmp_path / "new").mkdir()
     (tmp_path / "grey.png").rename(tmp_path / "new" / "grey.png")
