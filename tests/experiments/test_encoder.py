@@ -65,7 +65,6 @@ def test_pools_with_strangers_inliers_and_diagnoses_go_by_features_too(small, tm
         "pool": "foreign_hard_20",
         "inlier_passes": 1,
         "diagnose": True,
-        "keep_embeddings": True,
     }
     run = run_in(tmp_path / "run", small, keep_embeddings=True, **more)
     assert run.history["n_foreign"].iloc[-1] > 0
