@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alod.errors import AlodError
 
 if TYPE_CHECKING:
+    from alod.answers import UNLABELED
     from alod.data.arrays import Dataset, from_arrays
     from alod.data.folder import from_folder
     from alod.data.known import load_dataset
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from alod.experiments.run import Run, run_experiment
     from alod.labeling.notebook import label
     from alod.labeling.opening import open_run
-    from alod.learner import ActiveLearner
+    from alod.learner import ActiveLearner, choose
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(("Dataset", "from_arrays"), "alod.data.arrays"),
     **dict.fromkeys(("Run", "run_experiment"), "alod.experiments.run"),
-    "ActiveLearner": "alod.learner",
+    **dict.fromkeys(("ActiveLearner", "choose"), "alod.learner"),
+    "UNLABELED": "alod.answers",
     "ExperimentConfig": "alod.experiments.config",
     "from_folder": "alod.data.folder",
     "label": "alod.labeling.notebook",
@@ -34,12 +36,14 @@ _HOME = {
     "open_run": "alod.labeling.opening",
 }
 __all__ = [
+    "UNLABELED",
     "ActiveLearner",
     "AlodError",
     "Dataset",
     "ExperimentConfig",
     "Run",
     "__version__",
+    "choose",
     "from_arrays",
     "from_folder",
     "label",

@@ -1,15 +1,33 @@
 """A network, the weights it sets out from, and the recipe by which it learns."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
-from alod import geometry, models, training
+from alod import geometry, heads, models, training
 from alod._settled import seeded
 from alod.errors import AlodError
+from alod.heads import Head
 from alod.recipe import Recipe
-from alod.training import Images
+from alod.training import Images, as_tensor
+
+
+def made(recipe: Recipe, pool: Images, n_classes: int, seed: int) -> "Classifier | Head":
+    """Return what learns by a `recipe` from a `pool` of images or features; refuse a mismatch."""
+    kind = "features (N, D)" if pool.ndim == 2 else "images (N, C, H, W)"
+    head, name = heads.is_head(recipe.model), getattr(recipe.model, "__name__", recipe.model)
+    if head != (pool.ndim == 2):
+        mend = "give features, or model='cnn'" if head else "model='linear' does"
+        raise AlodError(f"model={name!r} does not learn from {kind}: {mend}")
+    if not head:
+        return Classifier(recipe, as_tensor(pool[:2]), n_classes, seed)
+    for setting in ("augment", "views"):
+        if getattr(recipe, setting) not in (None, "none", 0):
+            value = getattr(recipe, setting)
+            raise AlodError(f"{setting}={value!r}: features cannot be distorted; leave it out")
+    return Head(recipe.model, pool, n_classes)
 
 
 class Classifier:
@@ -30,7 +48,10 @@ class Classifier:
             module = training.copy_module(recipe.model)
         self.module = module.to(self.device).eval()
         with seeded(0, self.device):
-            models.check_contract(self.module, training.to_float(images).to(self.device), n_classes)
+            some = training.to_float(images).to(self.device)
+            models.check_contract(self.module, some, n_classes)
+            if callable(recipe.augment):
+                training.check_augment(recipe.augment, some)
         self.initial_state = cpu_copy(self.module.state_dict())
         self._taught: dict[str, Tensor] | None = None
 
@@ -51,12 +72,13 @@ class Classifier:
         """Learn labeled `images` again, with `inliers` (K, C, H, W) and the classes it predicts."""
         self._fit(self.module, images, targets, seed, "warm", inliers)
 
-    def taught_anew(self, images: Tensor, targets: Tensor, seed: int) -> nn.Module:
-        """Return a copy that learned from labeled `images` alone, from the initial weights on."""
-        module = training.copy_module(self.module)
-        module.load_state_dict(self.initial_state)
-        self._fit(module, images, targets, seed, "warm")
-        return module
+    def taught_anew(self, images: Tensor, targets: Tensor, seed: int) -> "Classifier":
+        """Return another that learned from `images` alone, from the initial weights on."""
+        other = copy(self)
+        other.module = training.copy_module(self.module)
+        other.module.load_state_dict(self.initial_state)
+        other._fit(other.module, images, targets, seed, "warm")
+        return other
 
     def n_steps(self, n_labeled: int) -> int:
         """Return how many steps a fit takes with so many labels."""
@@ -79,6 +101,7 @@ class Classifier:
             steps=self.n_steps(len(images)),
             batch_size=self._recipe.batch_size,
             learning_rate=self._recipe.learning_rate,
+            body_rate=self._recipe.body_rate,
             augment=self._recipe.augment,
             mode=mode,
             initial_state=self.initial_state,

@@ -44,6 +44,7 @@ def write(
     # Whoever opens the file shall not import what it names.
     named = isinstance(told["strategy"], str) and told["strategy"] in STRATEGIES
     told["strategy"] = told["strategy"] if named else None
+    told["augment"] = "given" if callable(told["augment"]) else told["augment"]
     content = {
         "state": dict(state),
         "initial_state": dict(initial_state),
@@ -76,7 +77,8 @@ def read(path: str | Path, given: Mapping[str, Any]) -> tuple[dict[str, Any], di
         )
     settings["images"] = saved["images"]
     settings |= {name: value for name, value in given.items() if value is not None}
-    missing = [name for name in given if settings.get(name) is None]
+    missing = [name for name in given if settings.get(name) is None and name != "augment"]
+    missing += ["augment"] * (settings.get("augment") == "given")
     if missing:
         raise AlodError(f"{path}: does not hold its {', '.join(missing)}; pass it to load()")
     images = settings["images"]

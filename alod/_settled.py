@@ -1,12 +1,12 @@
 """What a caller has set for a whole process or thread, put aside while the library computes."""
 
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
-import sklearn
 import torch
 
 # Global generators are one for all threads: who seeds them has them alone.
@@ -31,9 +31,9 @@ def settled() -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        stack.enter_context(
-            sklearn.config_context(array_api_dispatch=False, transform_output="default")
-        )
+        if sklearn := sys.modules.get("sklearn"):  # else the caller has set nothing there
+            plain = {"array_api_dispatch": False, "transform_output": "default"}
+            stack.enter_context(sklearn.config_context(**plain))
         with _LOCK:  # The dtype is one for all threads: the first one in sets it.
             if _entered == 0:
                 _callers_dtype = torch.get_default_dtype()

@@ -19,7 +19,7 @@ class Answers:
     ``UNCLEAR``. What a method is given is checked whole before any of it is taken; `indices` are
     int64 (k,), positions among the `n_images`. ``codes`` is int64 (N,); ``asked``, bool (N,), tells
     which wait for an answer, ``held_out``, bool (N,), which, such as those of an audit, are neither
-    learned from nor asked for.
+    learned from nor asked for, ``spared``, bool (N,), which are not asked for, but may be answered.
 
     >>> answers = Answers(4, n_classes=2)
     >>> answers.ask(np.array([1, 3]))
@@ -33,6 +33,7 @@ class Answers:
         self.codes = np.full(n_images, UNLABELED)
         self.asked = np.zeros(n_images, dtype=bool)
         self.held_out = np.zeros(n_images, dtype=bool)
+        self.spared = np.zeros(n_images, dtype=bool)
 
     @property
     def labeled(self) -> np.ndarray:
@@ -47,7 +48,7 @@ class Answers:
     @property
     def pool(self) -> np.ndarray:
         """int64 (U,), ascending positions of the images that may still be asked for."""
-        return np.flatnonzero((self.codes == UNLABELED) & ~self.held_out)
+        return np.flatnonzero((self.codes == UNLABELED) & ~self.held_out & ~self.spared)
 
     @property
     def waiting(self) -> np.ndarray:

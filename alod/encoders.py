@@ -1,8 +1,10 @@
 """Images to features, without labels: pixels, random convolutions, or learned from the pool.
 
 >>> import alod
->>> features(alod.load_dataset("mnist_mini").images[:200]).shape
-torch.Size([200, 50])
+>>> images = alod.load_dataset("mnist_mini").images
+>>> encode = fit("random_conv", images[:200])
+>>> encode(images[200:300]).shape
+torch.Size([100, 50])
 """
 
 import zlib
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alod._settled import seeded
-from alod.errors import check_name
+from alod.errors import AlodError, check_name
 from alod.models import AverageTo
 from alod.training import Images, as_tensor, augment_batch, erase_square, resolve_device, to_float
 
@@ -29,6 +31,8 @@ STEPS, VIEWED, TEMPERATURE = 300, 192, 0.5
 ERASED = 10 / 28  # of the longer side: the square that a view may lose
 
 Describe = Callable[[Tensor], Tensor]
+Encode = Callable[[Images], Tensor]
+"""``encode(images)``: images (N, C, H, W) in, features, float32 (N, D) on the CPU, out."""
 # A sweep describes the same pool for many runs: the last descriptions are kept.
 KEPT = 3
 _described: dict[Hashable, Tensor] = {}
@@ -37,53 +41,75 @@ _described: dict[Hashable, Tensor] = {}
 def features(
     images: Images, kind: str = "pixels", seed: int = 0, device: str | torch.device = "auto"
 ) -> Tensor:
-    """Describe images without labels, by at most 50 principal components.
+    """Describe images (N, C, H, W) by what :func:`fit` fits to them, the `kind` as its encoder.
 
-    Of `kind` ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions
-    makes of them (Saxe et al. 2011, "On random weights and unsupervised feature learning").
-    ``self_supervised``: of what an encoder, trained on the pool itself (about a minute on two
-    cores), makes of them: to know an image again in two distorted views of it, among others' views
-    (Chen, Kornblith, Norouzi & Hinton 2020, "A simple framework for contrastive learning of visual
-    representations"). All is fitted on 10,000 images, or up to twice as many, evenly spaced over
-    the pool.
-
-    `images` (N, C, H, W), N at least 2, are uint8 or float in [0, 1]; larger ones are averaged down
-    to 28×28. `seed` draws the convolutions' and the encoder's weights, `device` trains the encoder;
-    the rest runs on the CPU. Return float32 (N, D) there, D = min(50, N - 1, what there is),
-    computed once for the same images: do not change it in place.
+    Returns float32 (N, D), D = min(50, N - 1, what there is), computed once for the same images, of
+    which `images`, `seed` and `device` are as there: do not change it in place.
     """
     check_name("features", kind, FEATURES)
-    key = (kind, seed, str(device), tuple(images.shape), _checksum(images))
+    key = (kind, seed, str(device), tuple(images.shape), checksum(images))
     if key not in _described:
         while len(_described) >= KEPT:
             del _described[next(iter(_described))]
-        _described[key] = _components(images, FEATURES[kind](_some(images), seed, device))
+        _described[key] = fit(kind, images, seed, device)(images)
     return _described[key]
 
 
-def _some(images: Images) -> Images:
-    return images[:: max(1, len(images) // SAMPLE)]
+def fit(encoder: str, images: Images, seed: int = 0, device: str | torch.device = "auto") -> Encode:
+    """Fit an encoder to a pool, without labels: at most 50 principal components.
+
+    Of `encoder` ``pixels``: of the pixels. ``random_conv``: of what a layer of random convolutions
+    makes of them (Saxe et al. 2011, "On random weights and unsupervised feature learning").
+    ``self_supervised``: of what a network, trained on the pool itself (300 steps, about a minute on
+    two cores; ``self_supervised:1500`` takes 1,500), makes of them: to know an image again in two
+    distorted views of it, among others' views (Chen, Kornblith, Norouzi & Hinton 2020, "A simple
+    framework for contrastive learning of visual representations"). All is fitted on 10,000 images,
+    or up to twice as many, evenly spaced over the pool.
+
+    `images` (N, C, H, W), N at least 2, are uint8 or float in [0, 1]; larger ones are averaged down
+    to 28×28. `seed` draws the convolutions' and the network's weights, `device` trains the network;
+    the rest runs on the CPU. What is returned encodes images of the pool's kind.
+    """
+    kind, steps = encoder.partition(":")[0], steps_of(encoder)
+    check_name("encoder", kind, FEATURES)
+    some = images[:: max(1, len(images) // SAMPLE)]
+    return _Components(some, FEATURES[kind](some, seed, device, steps))
 
 
-def _checksum(images: Images) -> int:
-    """Tell pools apart: by every byte in memory, by at most 10,000 images of one on disk."""
-    images = _some(images) if isinstance(images, np.memmap) else images
+def steps_of(encoder: str) -> int:
+    """Return for how many steps the `encoder` of that name is trained; refuse what is no number."""
+    kind, _, length = encoder.partition(":")
+    if length and not (kind == "self_supervised" and length.isdecimal() and int(length)):
+        raise AlodError(f"encoder={encoder!r}: expected a name, or self_supervised:1500 for steps")
+    return int(length) if length else STEPS
+
+
+def checksum(images: Images) -> int:
+    """Tell pools apart, by every byte of `images` (N, …) in memory, by 10,000 images on disk."""
+    some = isinstance(images, np.memmap)
+    images = images[:: max(1, len(images) // SAMPLE)] if some else images
     return zlib.crc32(as_tensor(images).cpu().contiguous().numpy().data)
 
 
-def _components(images: Images, describe: Describe) -> Tensor:
-    sample = torch.cat(list(_batches(_some(images), describe)))
-    center = sample.mean(0)
-    # The leading eigenvectors of the covariance; float64 makes them the same on every machine
-    # but for a sign.
-    covariance = (sample - center).T.double() @ (sample - center).double()
-    axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
-    axes = axes[:, : min(COMPONENTS, len(sample) - 1)].float()
-    # Filled, not joined: results that lie between large buffers would keep their memory in use.
-    points = torch.empty(len(images), axes.shape[1])
-    for i, rows in enumerate(_batches(images, describe)):
-        points[i * BATCH : (i + 1) * BATCH] = (rows - center) @ axes
-    return points
+class _Components:
+    """The principal components of what `describe` makes of a `sample` of images."""
+
+    def __init__(self, sample: Images, describe: Describe) -> None:
+        self._describe = describe
+        rows = torch.cat(list(_batches(sample, describe)))
+        self._center = rows.mean(0)
+        # The leading eigenvectors of the covariance; float64 makes them the same on every machine
+        # but for a sign.
+        covariance = (rows - self._center).T.double() @ (rows - self._center).double()
+        axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
+        self._axes = axes[:, : min(COMPONENTS, len(rows) - 1)].float()
+
+    def __call__(self, images: Images) -> Tensor:
+        # Filled, not joined: results that lie between large buffers would keep their memory in use.
+        points = torch.empty(len(images), self._axes.shape[1])
+        for i, rows in enumerate(_batches(images, self._describe)):
+            points[i * BATCH : (i + 1) * BATCH] = (rows - self._center) @ self._axes
+        return points
 
 
 def _batches(images: Images, describe: Describe) -> Iterator[Tensor]:
@@ -97,11 +123,11 @@ def _small(images: Images) -> Tensor:
     return functional.adaptive_avg_pool2d(batch, SIDE) if max(batch.shape[-2:]) > SIDE else batch
 
 
-def _pixels(sample: Images, seed: int, device: str | torch.device) -> Describe:
+def _pixels(sample: Images, seed: int, device: str | torch.device, steps: int) -> Describe:
     return lambda images: images.flatten(1)
 
 
-def _random_conv(sample: Images, seed: int, device: str | torch.device) -> Describe:
+def _random_conv(sample: Images, seed: int, device: str | torch.device, steps: int) -> Describe:
     generator = torch.Generator().manual_seed(seed)
     filters = torch.randn(FILTERS, sample.shape[1], 5, 5, generator=generator)
     # Without a mean, a filter sees edges and not how light the image is.
@@ -111,13 +137,13 @@ def _random_conv(sample: Images, seed: int, device: str | torch.device) -> Descr
     ).flatten(1)
 
 
-def _self_supervised(sample: Images, seed: int, device: str | torch.device) -> Describe:
+def _self_supervised(sample: Images, seed: int, device: str | torch.device, steps: int) -> Describe:
     where = resolve_device(device)
-    encode = _train(_small(sample), where, seed)
+    encode = _train(_small(sample), where, seed, steps)
     return torch.no_grad()(lambda images: encode(images.to(where)))
 
 
-FEATURES: dict[str, Callable[[Images, int, str | torch.device], Describe]] = {
+FEATURES: dict[str, Callable[[Images, int, str | torch.device, int], Describe]] = {
     "pixels": _pixels,
     "random_conv": _random_conv,
     "self_supervised": _self_supervised,
@@ -146,12 +172,12 @@ def _block(channels: int, out: int) -> nn.Module:
     )
 
 
-def _train(images: Tensor, device: torch.device, seed: int = 0) -> _Encoder:
+def _train(images: Tensor, device: torch.device, seed: int, steps: int) -> _Encoder:
     with seeded(seed, device):
         encoder = _Encoder(images.shape[1]).to(device).train()
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
-        for _ in range(STEPS):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
+        for _ in range(steps):
             rows = torch.randperm(len(images))[:VIEWED]
             batch = to_float(images[rows].to(device))
             views = torch.cat([_view(batch), _view(batch)])

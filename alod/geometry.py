@@ -13,6 +13,7 @@ rows, int64 (k,), distinct, in the order taken; `covered` are points that need n
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,20 @@ TYPICAL_NEIGHBORS, MAX_CLUSTERS, MIN_CLUSTER = 20, 500, 6
 def normalize(embeddings: Tensor) -> Tensor:
     """Scale each row of `embeddings` (N, D) to unit length, (N, D) again; zero rows stay zero."""
     return functional.normalize(embeddings, dim=1)
+
+
+class Unit:
+    """Rows of `points` (N, D), scaled to unit length as they are looked at, for a large pool."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points, self.shape, self.device = points, points.shape, points.device
+        self.new_empty, self.new_zeros = points.new_empty, points.new_zeros
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return normalize(self.points[rows])
 
 
 def check_finite(*outputs: Tensor) -> None:
@@ -86,6 +101,33 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> tuple[Tensor, Tensor]
         distances[start : start + rows] = exact
         neighbors[start : start + rows] = found
     return distances, neighbors
+
+
+def nearest_of_each(points: Tensor | Unit, groups: list[Tensor]) -> Tensor:
+    """Return how far each point is from the nearest of each of `groups`, (M_g, D): float32 (N, G).
+
+    Exact, as :func:`nearest`, for the two groups that are nearest to a point; what is farther may
+    be off by 1e-6 of the squared norms.
+    """
+    others = torch.cat(groups)
+    center = others.mean(0)
+    others = others - center
+    lengths, sizes = squared_lengths(others), [len(group) for group in groups]
+    first = torch.tensor([0, *sizes[:-1]], device=points.device).cumsum(0)
+    distances = points.new_empty(len(points), len(groups))
+    rows = max(1, BLOCK // max(len(others), 2 * points.shape[1]))
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows] - center
+        rank = torch.addmm(lengths, block, others.T, alpha=-2)
+        least = [part.min(dim=1) for part in rank.split(sizes, dim=1)]
+        found = torch.stack([each.indices for each in least], dim=1) + first
+        squares = torch.stack([each.values for each in least], dim=1)
+        near = squares.add_(squared_lengths(block)[:, None]).clamp_(min=0).sqrt_()
+        for group in near.topk(min(2, len(groups)), dim=1, largest=False).indices.split(1, dim=1):
+            exact = block - others[found.gather(1, group)[:, 0]]
+            near.scatter_(1, group, torch.linalg.vector_norm(exact, dim=1, keepdim=True))
+        distances[start : start + rows] = near
+    return distances
 
 
 def squared_lengths(points: Tensor) -> Tensor:
@@ -314,7 +356,7 @@ def _typicality(points: Tensor) -> np.ndarray:
 
 
 def max_herding(
-    points: Tensor,
+    points: Tensor | Unit,
     k: int,
     rng: Generator,
     gamma: float,
@@ -337,41 +379,46 @@ def max_herding(
     n = len(points)
     share = None if weights is None else weights / weights.sum()
     few = sample(n, max(SAMPLE if share is None else CANDIDATES, k), rng, share)
-    candidates = points if len(few) == n else points[few]
+    candidates = points[:] if len(few) == n else points[few]
     if share is None or n <= REFERENCE:
         rows = sample(n, REFERENCE, rng)
         mass = np.full(len(rows), 1 / len(rows)) if share is None else share
     else:
-        # Drawn by weight, each point stands for as much as any other.
-        rows, mass = rng.choice(n, REFERENCE, p=share), np.full(REFERENCE, 1 / REFERENCE)
-    reference, mass = points[rows], torch.as_tensor(mass).to(points)
+        # Drawn by weight, each point stands for as much as any other, as often as it was drawn.
+        rows, times = np.unique(rng.choice(n, REFERENCE, p=share), return_counts=True)
+        mass = times / REFERENCE
+    reference = points[rows]
+    mass = torch.as_tensor(mass).to(reference)
     coverage = points.new_zeros(len(reference))
     if covered is not None and len(covered):
         coverage = torch.exp(-gamma * nearest(reference, covered)[0][:, 0].square())
-    top = torch.ones_like(coverage)
-    gain = _coverage_between(candidates, reference, mass, gamma, coverage, top)
+    # Of these, an inner product is the logarithm of the kernel.
+    halves = [-gamma * squared_lengths(p)[:, None] for p in (candidates, reference)]
+    ones = [torch.ones_like(half) for half in halves]
+    ours = torch.cat([candidates * (2 * gamma) ** 0.5, halves[0], ones[0]], dim=1)
+    theirs = torch.cat([reference * (2 * gamma) ** 0.5, ones[1], halves[1]], dim=1)
+    gain = _coverage_between(ours, theirs, mass, coverage, torch.ones_like(coverage))
     taken, gains = np.empty(k, dtype=np.int64), np.empty(k)
     for i in range(k):
         taken[i] = pick = int(gain.argmax())
         gains[i] = max(0.0, float(gain[pick]))
-        kernel = torch.exp(-gamma * squared_distances(reference, candidates[pick, None])[:, 0])
+        kernel = (theirs @ ours[pick]).exp_().clamp_(max=1)
         # Only reference points that the pick covers better than before change what others add.
-        better = kernel > coverage
+        better = torch.nonzero(kernel > coverage)[:, 0]
         old, new = coverage[better], kernel[better]
-        gain -= _coverage_between(candidates, reference[better], mass[better], gamma, old, new)
+        gain -= _coverage_between(ours, theirs[better], mass[better], old, new)
         coverage[better] = new
         gain[taken[: i + 1]] = -torch.inf
     return few[taken], gains
 
 
 def _coverage_between(
-    points: Tensor, reference: Tensor, mass: Tensor, gamma: float, low: Tensor, high: Tensor
+    ours: Tensor, theirs: Tensor, mass: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
-    """Sum over the reference's mass how far each point's kernel reaches from `low` to `high`."""
-    reach = torch.empty(len(points), dtype=torch.float64, device=points.device)
-    rows = max(1, BLOCK // max(1, len(reference)))
-    for start in range(0, len(points), rows):
-        block = points[start : start + rows]
-        kernel = squared_distances(block, reference).mul_(-gamma).exp_()
+    """Sum over their mass how far each of our kernels reaches from `low` to `high`, at most 1."""
+    reach = torch.empty(len(ours), dtype=torch.float64, device=ours.device)
+    rows = max(1, BLOCK // max(1, len(theirs)))
+    for start in range(0, len(ours), rows):
+        kernel = (ours[start : start + rows] @ theirs.T).exp_()
         reach[start : start + rows] = kernel.clamp_(low, high).sub_(low) @ mass
     return reach

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +17,15 @@ from torch import Tensor, nn
 
 from alod import _saving as saving
 from alod import encoders, geometry, initial, strategies, training
-from alod._classifier import Classifier
+from alod._classifier import Classifier, made
 from alod._settled import settled
-from alod.answers import Answers
+from alod.answers import UNLABELED, Answers
 from alod.errors import AlodError, check_count
+from alod.heads import Head
 from alod.pool import alike, as_pool
 from alod.recipe import Recipe, takes
 from alod.strategies import Strategy
-from alod.training import Images
+from alod.training import Augment, Images
 from alod.view import PoolView, Selection, inliers_of
 
 Oracle = Callable[[np.ndarray], np.ndarray]
@@ -84,14 +86,14 @@ class ActiveLearner:
         self.images: Tensor | np.memmap
         self.images, self.span = as_pool(images)
         self.recipe, self.ledger = recipe, Answers(len(self.images), n_classes)
-        some = training.as_tensor(self.images[:2])
-        self._classifier = Classifier(recipe, some, n_classes, self._seed("weights"))
+        self._classifier = made(recipe, self.images, n_classes, self._seed("weights"))
         self.device = self._classifier.device
         if not isinstance(recipe.model, str):
             self.recipe = replace(recipe, model=self._classifier.module)  # not the user's own
         self._outputs: tuple[Tensor, Tensor] | None = None
         self.learned_inliers = Inliers(np.empty(0, np.int64), np.empty(0, np.int64))
         self._features: Tensor | None = None
+        self._learned = self.answers.copy()  # the answers at the last fit
         self.seconds = {"fit": 0.0, "infer": 0.0, "query": 0.0}
 
     model: nn.Module = _of("_classifier.module", "The classifier's module.")
@@ -112,10 +114,11 @@ class ActiveLearner:
         return self.select(k).indices
 
     @settled()
-    def select(self, k: int) -> Selection:
+    def select(self, k: int, strategy: Strategy | None = None) -> Selection:
         """Ask for `k` images as :meth:`query` does; return the acquisition scores beside them.
 
-        They are float64 (k,), higher = wanted more, NaN for the initial selection.
+        They are float64 (k,), higher = wanted more, NaN for the initial selection. Once there are
+        labels, another `strategy` may be asked than the recipe's.
         """
         pool = self.pool
         k = check_count("k", k, 1, len(pool), "images left in the pool")
@@ -127,9 +130,9 @@ class ActiveLearner:
             chosen = initial.select(described, k, self.recipe.initial, self.rng("initial"))
             selection = Selection(chosen, np.full(k, np.nan))
         else:
-            view, params = self._view(computed=False), self.recipe.strategy_params
-            answer = self._strategy(view, k, self.rng("query"), **params)
-            name = strategies.name_of(self.recipe.strategy)
+            ask = strategy or partial(self._strategy, **self.recipe.strategy_params)
+            answer = ask(self._view(computed=False), k, self.rng("query"))
+            name = strategies.name_of(strategy or self.recipe.strategy)
             selection = strategies.check_selection(answer, k, len(pool), name)
         inferred = self.seconds["infer"] - inferred  # which is timed on its own
         self.seconds["query"] = time.perf_counter() - started - inferred
@@ -167,6 +170,7 @@ class ActiveLearner:
         if len(self.labeled) == 0:
             raise AlodError("no labels yet: teach() the answers to query() before fit()")
         started = time.perf_counter()
+        self._learned = self.answers.copy()
         self._classifier.learn(*self._examples(), self._seed("fit"))
         self._outputs = None
         for number in range(self.recipe.inlier_passes):
@@ -191,8 +195,8 @@ class ActiveLearner:
         return Inliers(self.pool[chosen], predictions)
 
     @settled()
-    def fit_without(self, held_out: np.ndarray) -> nn.Module:
-        """Return a copy trained from the initial weights on all labels but some.
+    def fit_without(self, held_out: np.ndarray) -> Classifier | Head:
+        """Return a classifier that learned from the initial weights on all labels but some.
 
         `held_out`, int (k,), are positions of images that it shall not learn from. The learner is
         unchanged.
@@ -254,7 +258,8 @@ class ActiveLearner:
 
         def compute() -> PoolView:
             embeddings, logits = self.outputs()
-            features = self._scaled_features() if len(foreign) else logits[:, :0]
+            described = len(foreign) and self.images.ndim > 2  # or the embedding does it
+            features = self._scaled_features() if described else logits[:, :0]
             return PoolView(
                 labeled_embeddings=embeddings[labeled].to(place),
                 labeled_targets=targets,
@@ -294,7 +299,8 @@ class ActiveLearner:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the learner has learned, less the images, as plain values."""
-        return self._classifier.state_dict() | self.ledger.state_dict()
+        learned = {"learned": torch.as_tensor(self._learned)}
+        return self._classifier.state_dict() | self.ledger.state_dict() | learned
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state` that :meth:`state_dict` returned, of the same images and settings.
@@ -307,6 +313,9 @@ class ActiveLearner:
                 f"{len(self.images)}; give the images that the learner was made with"
             )
         self._classifier.load_state_dict(state)
+        if isinstance(self._classifier, Head) and state["fitted"]:
+            self.ledger.codes = state["learned"].numpy().copy()
+            self.fit()
         self.ledger.load_state_dict(state)
         self._outputs = None
 
@@ -328,15 +337,16 @@ class ActiveLearner:
         model: nn.Module | None = None,
         strategy: Strategy | str | None = None,
         device: str = "auto",
+        augment: Augment = None,
     ) -> "ActiveLearner":
         """Read a learner that :meth:`save` wrote to `path`, on this machine or another.
 
         What a file does not hold is to be given: `images` (N, C, H, W), the pool, if it was
-        memory-mapped; a `model` of the same architecture and the `strategy`, if they were the
-        user's own. The `device` need not be the same. The learner asks for what the saved one would
-        have asked for; what is no learner, or does not match, is refused.
+        memory-mapped; a `model` of the same architecture, `strategy` and `augment`, if they were
+        the user's own. The `device` need not be the same. The learner asks for what the saved one
+        would have asked for; what is no learner, or does not match, is refused.
         """
-        given = {"images": images, "model": model, "strategy": strategy}
+        given = {"images": images, "model": model, "strategy": strategy, "augment": augment}
         content, settings = saving.read(path, given)
         learner = cls(**settings, device=device)
         learner._classifier.initial_state = content["initial_state"]
@@ -346,8 +356,8 @@ class ActiveLearner:
 
     def __getstate__(self) -> dict[str, Any]:
         """Refuse in one line what pickle refuses with a riddle."""
-        params = self.recipe.strategy_params
-        saving.check_pickle(strategy=self._strategy, strategy_params=params, model=self.model)
+        recipe, own = self.recipe, {"strategy": self._strategy, "model": self.model}
+        saving.check_pickle(**own, strategy_params=recipe.strategy_params, augment=recipe.augment)
         return self.__dict__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ActiveLearner":
@@ -376,6 +386,8 @@ class ActiveLearner:
     def _described(self, pool: np.ndarray) -> Images:
         """Return what the first set is chosen from: all images, or the features of the pool's."""
         kind, method = self.recipe.features, self.recipe.initial
+        if isinstance(self._classifier, Head):
+            return self._classifier.embed(self.images)[pool]
         if len(pool) == len(self.images) and (kind == "pixels" or method == "random"):
             return self.images
         return encoders.features(self.images, kind, device=self.device)[pool]
@@ -385,6 +397,42 @@ class ActiveLearner:
         # Of all images, as they lie: a memory-mapped pool cannot be copied.
         embeddings, seed = self.outputs()[0], self._seed("dropout")
         return self._classifier.dropped(self.images, embeddings, n, seed)
+
+
+def choose(
+    features: Images,
+    k: int,
+    labels: np.ndarray | Tensor | None = None,
+    strategy: str | Strategy = "outlier",
+    **settings: Any,
+) -> np.ndarray:
+    """Choose `k` of a pool to label, from its `features` (N, D) and the `labels` there are.
+
+    `labels`, int (N,): classes, :data:`alod.answers.UNLABELED` where there is none yet, -1 for what
+    is not of the task. `strategy` and `settings` are those of a recipe, ``seed`` and the ``model``,
+    ``"linear"`` by default, among them. Returns positions, int64 (k,), the most wanted first.
+
+    >>> features = np.random.default_rng(0).normal(size=(50, 4))
+    >>> first = choose(features, 5)
+    >>> labels = np.full(50, UNLABELED)
+    >>> labels[first] = [0, 1, 0, 1, 2]
+    >>> np.intersect1d(choose(features, 5, labels), first)
+    array([], dtype=int64)
+    """
+    codes = np.full(len(features), UNLABELED) if labels is None else np.asarray(labels)
+    if codes.shape != (len(features),) or codes.dtype.kind not in "iu":
+        raise AlodError(
+            f"labels {codes.dtype}{codes.shape}: expected whole numbers, ({len(features)},), one "
+            f"for each row of the features, {UNLABELED} where there is none"
+        )
+    known = np.flatnonzero(codes != UNLABELED)
+    n_classes = max(2, int(codes.max(initial=0)) + 1)
+    settings = {"model": "linear"} | settings
+    learner = ActiveLearner(features, n_classes, strategy=strategy, **settings)
+    learner.teach(known, codes[known], unasked=True)
+    if len(learner.labeled):
+        learner.fit()
+    return learner.query(k)
 
 
 def dataset_indices(pool: np.ndarray, pool_indices: np.ndarray) -> np.ndarray:

@@ -20,8 +20,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from alod import geometry
@@ -275,9 +273,14 @@ def class_contrast(
     scores (U,), in [0, 1] for ratios of two classes or more, and int64 (U,), the class whose
     detector finds the image least outlying.
     """
-    points, others = geometry.normalize(labeled), geometry.normalize(pool)
-    scores_UC = class_scores(detector, points, targets, others, seed)
+    points = geometry.normalize(labeled)
     classes = targets.unique().cpu().numpy()
+    if detector == "knn":  # all at once, and exact where it counts
+        groups = [points[targets == c] for c in targets.unique()]
+        scores_UC = geometry.nearest_of_each(geometry.Unit(pool), groups).double().cpu().numpy()
+    else:
+        others = geometry.normalize(pool)
+        scores_UC = class_scores(detector, points, targets, others, seed)
     return contrast(scores_UC, kind), classes[scores_UC.argmin(axis=1)]
 
 
@@ -314,6 +317,9 @@ def core_set(
 
 def _class_centers(points: np.ndarray, labels: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     # The assignment that agrees on the most points (Kuhn 1955, "The Hungarian method").
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.cluster import KMeans
+
     model = KMeans(n_classes, n_init=3, random_state=seed).fit(points)
     overlap = np.zeros((n_classes, n_classes))
     np.add.at(overlap, (labels, model.labels_), 1)

@@ -3,10 +3,13 @@
 import warnings
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.data import Dataset
 
 from alod.errors import AlodError
 
@@ -18,7 +21,7 @@ _AS_THEY_ARE = ((0.0, 1.0), (0.0, 65535.0))
 
 
 def common_span(spans: Iterable[Span]) -> Span | None:
-    """Return the span of a pool by those of its images; None if none has more than 8 bits.
+    """Return the span of a pool by its images' :func:`levels_of`; None if all have 8 bits.
 
     All of 16 bits, or of 0 to 1, where half of that is in use; else what is in use, since ten or
     twelve bits are often kept in sixteen.
@@ -31,6 +34,18 @@ def common_span(spans: Iterable[Span]) -> Span | None:
     if low >= 0 and high <= full and (low == high or high - low >= full / 2):
         return 0.0, full
     return low, high
+
+
+def levels_of(image: npt.NDArray[np.generic]) -> Span:
+    """Return the lowest and highest level of an `image`, whatever its shape, but for outliers.
+
+    A thousandth of the pixels at either end, at least one, count for none: a single hot pixel would
+    make all others black.
+    """
+    some = image.ravel()[:: max(1, image.size // 1_000_000)]
+    beyond = min(max(1, some.size // 1000), (some.size - 1) // 2)
+    ordered = np.partition(some, (beyond, some.size - 1 - beyond))
+    return float(ordered[beyond]), float(ordered[-1 - beyond])
 
 
 def to_bytes(levels: npt.NDArray[np.generic], span: Span) -> npt.NDArray[np.uint8]:
@@ -46,7 +61,8 @@ def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
     `images` (N, C, H, W) are read up to the first that is not nearly black.
     """
     if span is not None and span not in _AS_THEY_ARE:
-        return f"levels run from {span[0]:.9g} to {span[1]:.9g}: scaled to 0 to 255 for all images"
+        told = f"levels run from {span[0]:.9g} to {span[1]:.9g}, but for a thousandth of each image"
+        return f"{told}: scaled to 0 to 255 for all images"
     highest = 0
     for start in range(0, len(images), 64):
         highest = max(highest, int(images[start : start + 64].max()))
@@ -63,9 +79,9 @@ def darkness(images: npt.NDArray[np.uint8], span: Span | None) -> str:
 def span_of(images: npt.ArrayLike | torch.Tensor) -> Span | None:
     """Return the :func:`common_span` of a pool `images` (N, ...) of 16 bits, None for others."""
     levels = as_numpy("images", images)
-    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or not levels.size:
+    if levels.dtype.kind not in "iu" or levels.dtype.itemsize != 2 or levels.ndim < 3:
         return None
-    return common_span([(float(levels.min()), float(levels.max()))])
+    return common_span(map(levels_of, levels)) if levels.size else None
 
 
 def as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.generic]:
@@ -82,6 +98,29 @@ def as_numpy(name: str, values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.
         raise AlodError(f"{name} are no array ({error}): expected equal shapes") from error
 
 
+def refuse_others(name: str, values: Any) -> None:
+    """Refuse by their `name` what holds images but is no array of them; tell the right call."""
+    many = isinstance(values, list | tuple) or getattr(values, "ndim", 0) == 1
+    first: Any = next(iter(values), None) if many else values
+    told, pixels = "", "numpy.asarray(image.convert('RGB').resize((64, 64)))"
+    use = f"numpy.stack([{pixels} for image in {{}}]).transpose(0, 3, 1, 2)"
+    if isinstance(first, str | Path) or (hasattr(first, "iloc") and first.to_numpy().dtype == "O"):
+        told, use = "paths", "alod.from_folder(folder) or alod.open_run(run, folder, classes)"
+    elif type(first).__module__.startswith("PIL."):
+        taken = many and {(i.size, i.mode) for i in values} == {(first.size, "L")}
+        told, use = "PIL images" * (not taken), use.format(name)
+    elif hasattr(first, "column_names") and hasattr(first, "features"):
+        columns = [c for c, kind in first.features.items() if type(kind).__name__ == "Image"]
+        told, use = "a datasets.Dataset", use.format(f"{name}[{[*columns, 'image'][0]!r}]")
+    elif isinstance(first, Dataset):
+        told, use = "a torch Dataset", f"torch.stack([image for image, _ in {name}])"
+        use = f"{name}.data" if hasattr(first, "data") else use
+        root = str(getattr(first, "root", ""))
+        use = f"alod.from_folder({root!r})" if hasattr(first, "samples") else use
+    if told:
+        raise AlodError(f"{name} are {told}: expected an array (N, C, H, W); use {use}")
+
+
 def as_images(
     name: str, values: npt.ArrayLike | torch.Tensor, span: Span | None = None
 ) -> npt.NDArray[np.uint8]:
@@ -91,6 +130,7 @@ def as_images(
     not copied where they need not be. Without a `span` of their pool, by :func:`span_of`, 16 bits
     are refused.
     """
+    refuse_others(name, values)
     images = as_numpy(name, values)
     shape = images.shape
     if images.ndim == 3:
@@ -132,6 +172,7 @@ def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Te
 
     What was done to levels that are not 0 to 255 is told as a warning about `name`.
     """
+    refuse_others("images", images)
     span = span_of(images)
     pixels = as_images("images", images, span)
     if len(pixels) == 0:
@@ -144,8 +185,11 @@ def in_memory(images: npt.ArrayLike | torch.Tensor, name: str) -> tuple[torch.Te
 def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.memmap, Span | None]:
     """Return `images` (N, C, H, W) as :func:`in_memory` does; memory-mapped, they stay on disk.
 
-    Those that would be misread there are refused.
+    Those that would be misread there are refused. Features (N, D) are returned as float32.
     """
+    refuse_others("images", images)
+    if np.ndim(images) == 2:
+        return as_features("features", images), None
     if not isinstance(images, np.memmap):
         return in_memory(images, "arrays")
     shape = images.shape
@@ -157,6 +201,26 @@ def as_pool(images: npt.ArrayLike | torch.Tensor) -> tuple[torch.Tensor | np.mem
     return images, None
 
 
+def as_features(name: str, values: npt.ArrayLike | torch.Tensor) -> torch.Tensor | np.memmap:
+    """Return features `values` (N, D) as float32, or refuse them by their `name`.
+
+    A memory-mapped array of floating point stays on disk.
+    """
+    features = as_numpy(name, values)
+    if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "fiu":
+        raise AlodError(
+            f"{name} are {features.dtype}{features.shape}: expected floating point (N, D), a row "
+            "for each image"
+        )
+    for start in range(0, len(features), 65_536):
+        if not np.isfinite(features[start : start + 65_536]).all():
+            row = start + int(np.flatnonzero(~np.isfinite(features[start:]).all(axis=1))[0])
+            raise AlodError(f"{name} hold NaN or infinite values, the first in row {row}")
+    if isinstance(values, np.memmap) and values.dtype.kind == "f":
+        return values
+    return torch.from_numpy(np.require(features, np.float32, ("C_CONTIGUOUS", "WRITEABLE")))
+
+
 def alike(
     images: npt.ArrayLike | torch.Tensor, pool: torch.Tensor | np.memmap, span: Span | None
 ) -> torch.Tensor | np.memmap:
@@ -164,8 +228,14 @@ def alike(
 
     The `pool` is (M, C, H, W); a memory-mapped array stays on disk.
     """
-    if not isinstance(images, np.memmap):
+    if pool.ndim == 2:
+        images = as_features("features", images)
+    elif not isinstance(images, np.memmap):
         images = torch.from_numpy(as_images("images", images, span))
+    if pool.ndim == 2 and images.shape[1] != pool.shape[1]:
+        raise AlodError(
+            f"features of width {images.shape[1]}: expected {pool.shape[1]}, as in the pool"
+        )
     if images.shape[1:] != pool.shape[1:]:
         raise AlodError(
             f"images of shape {tuple(images.shape[1:])} (channels, height, width): expected "

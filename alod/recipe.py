@@ -11,9 +11,10 @@ from typing import Any, Self, TypeVar
 
 from torch import nn
 
-from alod import encoders, initial, models, strategies, training
+from alod import encoders, heads, initial, models, strategies, training
 from alod.errors import AlodError, check_count, check_name, plain
 from alod.strategies import Strategy
+from alod.training import Augment
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Check = Callable[[str, Any], Any]
@@ -52,7 +53,9 @@ def either(name: str, value: Any) -> bool:
 
 
 def _model(name: str, value: Any) -> Any:
-    return value if isinstance(value, nn.Module) else one_of(models.MODELS)(name, value)
+    if isinstance(value, nn.Module) or (not isinstance(value, str) and heads.is_head(value)):
+        return value
+    return one_of((*models.MODELS, *heads.HEADS))(name, value)
 
 
 def _params(name: str, value: Any) -> dict[str, Any]:
@@ -62,11 +65,17 @@ def _params(name: str, value: Any) -> dict[str, Any]:
 
 
 def _augment(name: str, value: Any) -> Any:
-    return value and one_of(training.AUGMENTATIONS)(name, value)
+    return value if callable(value) else value and one_of(training.AUGMENTATIONS)(name, value)
 
 
 def _rate(_: str, value: Any) -> float:
     return training.check_learning_rate(value)
+
+
+def _share(name: str, value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise AlodError(f"{name}={value!r}: expected a number in [0, 1]")
+    return float(value)
 
 
 def _device(_: str, value: Any) -> Any:
@@ -84,10 +93,10 @@ class Recipe:
     function of that kind, with `strategy_params`. `initial`: how the first images are chosen, see
     :func:`alod.initial.select`; by what `features`, see :func:`alod.encoders.features`.
 
-    `training_mode`, `steps`, `batch_size`, `learning_rate`, `augment`: see
-    :func:`alod.training.fit`. `min_epochs`: more steps than `steps` where it takes them to see
-    every labeled image so many times. `inlier_passes`: passes of as many steps after each fit in
-    which the pool's inliers are learned with the class predicted for them; the next fit sets out
+    `training_mode`, `steps`, `batch_size`, `learning_rate`, `body_rate`, `augment`, by name or a
+    function: see :mod:`alod.training`. `min_epochs`: more steps than `steps` where it takes them to
+    see every labeled image so many times. `inlier_passes`: passes of as many steps after each fit
+    in which the pool's inliers are learned with the class predicted for them; the next fit sets out
     from before them. `views`: distorted copies of each image whose predictions are averaged; what
     is asked does not depend on it. `seed`: same seed, same images, same answers: same questions, on
     the same processor. `device`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -114,7 +123,7 @@ class Recipe:
     steps: int = setting(300, "Gradient steps in each round.", whole(1))
     batch_size: int = setting(64, "Images in each step.", whole(2))
     learning_rate: float = setting(3e-3, "Peak learning rate.", _rate)
-    augment: str | None = setting(None, "Distortions: none, digits or clothing.", _augment)
+    augment: Augment = setting(None, "Distortions: none, digits, clothing or photos.", _augment)
     inlier_passes: int = setting(0, "Passes in each round that learn inliers.", whole(0))
     seed: int = setting(0, "Everything random depends on it.", whole(0))
     device: str = setting("auto", "auto, cpu, cuda or mps.", _device)
@@ -130,12 +139,15 @@ class Recipe:
     views: int = setting(
         0, "Distorted copies whose predictions are averaged.", whole(0), later=True
     )
+    body_rate: float = setting(1.0, "Rate of all but the last layer, a share.", _share, later=True)
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value, check = plain(getattr(self, f.name)), f.metadata["check"]
             object.__setattr__(self, f.name, check(f.name, value) if check else value)
         strategies.get(self.strategy, self.strategy_params)
+        if self.views and callable(self.augment):
+            raise AlodError(f"views={self.views}: expected an augment by name; leave one out")
 
     @classmethod
     def of(cls, **settings: Any) -> Self:

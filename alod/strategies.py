@@ -173,7 +173,7 @@ def maxherding(view: PoolView, k: int, rng: Generator) -> Selection:
     Sutherland 2024, "Generalized coverage for more robust low-budget active learning". Asks for
     what is dense, not what is unsure: with many labels it falls behind margin.
     """
-    labeled, pool = view.normalized()
+    labeled, pool = geometry.normalize(view.labeled_embeddings), geometry.Unit(view.pool_embeddings)
     return Selection(*geometry.max_herding(pool, k, rng, gamma=1.0, covered=labeled))
 
 
@@ -187,6 +187,24 @@ def uherding(view: PoolView, k: int, rng: Generator) -> Selection:
     """
     scores = _margin_scores(view)
     chosen = _cover(view, scores, k, rng)
+    return Selection(chosen, scores[chosen])
+
+
+def rare(view: PoolView, k: int, rng: Generator, target: int | None = None) -> Selection:
+    """Ask for what is likeliest of one class, `target`, by default that of the fewest labels.
+
+    Greedy coverage, each image weighing the square of its probability, in [0, 1], which is its
+    score. The most-likely-positive query of active search, as in Coleman, Chou et al. 2022,
+    "Similarity search for efficient active learning and search of rare concepts". Finds a class,
+    and teaches little else; nothing of a class without a label.
+    """
+    n_classes = view.pool_logits.shape[1]
+    if target is None:
+        counts = torch.bincount(view.labeled_targets, minlength=n_classes)
+        target = int(torch.where(counts > 0, counts, len(view.labeled_targets)).argmin())
+    check_count("target", target, 0, n_classes - 1)
+    scores = view.pool_logits.double().softmax(1)[:, target].cpu().numpy()
+    chosen = _cover(view, scores**2, k, rng)
     return Selection(chosen, scores[chosen])
 
 
@@ -242,7 +260,7 @@ def outlier(
 
 def _cover(view: PoolView, weights: np.ndarray, k: int, rng: Generator) -> np.ndarray:
     # An image covers as far as the pool's median image lies from the nearest labeled one.
-    labeled, pool = view.normalized()
+    labeled, pool = geometry.normalize(view.labeled_embeddings), geometry.Unit(view.pool_embeddings)
     sample = pool[:: 1 + len(pool) // 10_000]
     width = float(geometry.nearest(sample, labeled)[0].median())
     gamma = 1 / (2 * max(width**2, 1e-6))
@@ -277,7 +295,7 @@ STRATEGIES: dict[str, Strategy] = {
     query.__name__: query
     for query in (
         *(random, least_confidence, margin, entropy, bald, kcenter, badge, dbal, typiclust),
-        *(maxherding, uherding, outlier, outlier_topk, original_meant),
+        *(maxherding, uherding, rare, outlier, outlier_topk, original_meant),
     )
 }
 
@@ -361,6 +379,8 @@ def _check_value(key: str, value: object, hint: Any) -> None:
         check_name(key, value, get_args(hint))
     elif hint is int:
         check_count(key, value, 1)
+    elif hint == int | None and value is not None:
+        check_count(key, value, 0)
     elif hint is float and not (isinstance(value, int | float) and 0 <= value < np.inf):
         raise AlodError(f"{key}={value!r}: expected a number, 0 or more")
     elif hint is bool and not isinstance(value, bool):

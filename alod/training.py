@@ -6,9 +6,10 @@ step waits for the host.
 Everywhere `model` is a :class:`torch.nn.Module` that returns (embedding (N, D), logits (N, C)), and
 runs where its parameters lie; inference leaves it as it was, mode and weights. `images` (N, C, H,
 W) are uint8, or float in [0, 1], on any device; of a memory-mapped array, rows are streamed from
-disk. `augment` is one of ``AUGMENTATIONS``, None for ``"none"``. `device` is a device or its name.
-The same `seed` gives the same numbers, whatever the global generators hold. What is inferred lies
-on the CPU, float32, without gradient.
+disk. `augment` is one of ``AUGMENTATIONS``, None for ``"none"``, or a function of the user's own, a
+batch of float32 images in [0, 1] in and out. `device` is a device or its name. The same `seed`
+gives the same numbers, whatever the global generators hold. What is inferred lies on the CPU,
+float32, without gradient.
 
 >>> model = build_seeded("lenet5", n_classes=10, in_channels=1, seed=0)
 >>> images, targets = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
@@ -20,8 +21,9 @@ on the CPU, float32, without gradient.
 
 import copy
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +34,10 @@ from torch.nn.parameter import is_lazy
 
 from alod import models
 from alod._settled import seeded
-from alod.errors import AlodError, check_count, check_name, plain
+from alod.errors import AlodError, check_count, check_name, one_line, plain
 
 TRAINING_MODES = ("shrink_perturb", "warm", "scratch")
-AUGMENTATIONS = ("none", "digits", "clothing")
+AUGMENTATIONS = ("none", "digits", "clothing", "photos")
 # 100-500 images stay in the second-level cache; 1,000 do not and cost twice as much.
 CPU_BATCH = 250
 GPU_BATCH = 4096
@@ -46,6 +48,7 @@ INLIERS_A_LABEL, SURE = 3, 0.95
 ERASED = 0.5  # of an inlier's side, at most (Sohn et al. 2020)
 
 Images = Tensor | np.ndarray
+Augment = str | Callable[[Tensor], Tensor] | None
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -117,20 +120,41 @@ def as_tensor(images: Images) -> Tensor:
     return rows
 
 
-def _autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
+def autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[object]:
+    """Compute in the 16-bit type `half` on a `device`, or as it is where that is None."""
     return nullcontext() if half is None else torch.autocast(device.type, dtype=half)
 
 
-def augment_batch(images: Tensor, kind: str) -> Tensor:
-    """Distort images (N, C, H, W), each by a small affine map that leaves its class what it is.
+def check_augment(augment: Callable[[Tensor], Tensor], images: Tensor) -> None:
+    """Refuse a function that makes no such of `images`, float32 (N, C, H, W) in [0, 1]."""
+    told = ""
+    try:
+        made = augment(images.clone())
+        low, high = map(float, made.aminmax())
+        if (made.shape, made.dtype) != (images.shape, images.dtype) or not 0 <= low <= high <= 1:
+            told = f"made {made.dtype} {tuple(made.shape)} from {low:.3g} to {high:.3g}"
+    except Exception as error:
+        told = f"{type(error).__name__}: {one_line(error)}"
+    if told:
+        expected = f"{images.dtype} {tuple(images.shape)} from 0 to 1, as was given"
+        raise AlodError(f"augment={augment!r}: {told}; expected {expected}")
+
+
+def augment_batch(images: Tensor, kind: str | Callable[[Tensor], Tensor]) -> Tensor:
+    """Distort images (N, C, H, W), each in a way of its own that leaves its class what it is.
 
     Of `kind` ``digits`` they are turned by up to 15°, sheared by up to 0.2, scaled by up to 15 %
     and shifted by up to 8 % of the side; of ``clothing`` flipped left to right, scaled by up to 10
-    % and shifted likewise; of ``none`` left alone. What comes in from outside the frame is 0.
+    % and shifted likewise; what comes in from outside the frame is 0. Of ``photos`` a part of 60 to
+    100 % of the side is taken, flipped likewise, and brightness, contrast and saturation are
+    changed by up to 20 %; of ``none`` they are left alone. A function `kind` does what it does.
     """
+    if callable(kind):
+        return kind(images)
     if kind == "none":
         return images
-    return _warp(images, _distortions(len(images), kind, images.device))
+    images = _warp(images, _distortions(len(images), kind, images.device))
+    return _recolored(images) if kind == "photos" else images
 
 
 def _distortions(n: int, kind: str, device: torch.device) -> Tensor:
@@ -141,11 +165,14 @@ def _distortions(n: int, kind: str, device: torch.device) -> Tensor:
         angle, shear, zoom = angle * 0.26, shear * 0.2, 1 + 0.15 * zoom
         flip = torch.ones(n, device=device)
     else:
-        angle, shear, zoom = angle * 0, shear * 0, 1 + 0.1 * zoom
+        zoom = 0.8 + 0.2 * zoom if kind == "photos" else 1 + 0.1 * zoom
+        angle, shear = angle * 0, shear * 0
         flip = torch.randint(0, 2, (n,), device=device) * 2.0 - 1
+    # Inside a photograph; 0.9: nor is its edge blended with black, from 10 pixels a side on.
+    reach = 0.9 * (1 - zoom) if kind == "photos" else 0.16
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    rows_x = torch.stack([cos * flip, shear * cos - sin, 0.16 * shift_x], dim=1)
-    rows_y = torch.stack([sin * flip, shear * sin + cos, 0.16 * shift_y], dim=1)
+    rows_x = torch.stack([cos * flip, shear * cos - sin, reach * shift_x], dim=1)
+    rows_y = torch.stack([sin * flip, shear * sin + cos, reach * shift_y], dim=1)
     return torch.stack([rows_x, rows_y], dim=1)
 
 
@@ -153,6 +180,13 @@ def _warp(images: Tensor, maps: Tensor) -> Tensor:
     """Apply to every image its own affine map; what comes in from outside the frame is 0."""
     grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False)
+
+
+def _recolored(images: Tensor) -> Tensor:
+    light, contrast, color = 0.8 + 0.4 * torch.rand(3, len(images), 1, 1, 1, device=images.device)
+    images = images * light
+    images = torch.lerp(images.mean((1, 2, 3), keepdim=True), images, contrast)
+    return torch.lerp(images.mean(1, keepdim=True), images, color).clamp(0, 1)
 
 
 def erase_square(images: Tensor, share: float | Tensor) -> Tensor:
@@ -179,7 +213,8 @@ def fit(
     steps: int = 300,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
-    augment: str | None = None,
+    body_rate: float = 1.0,
+    augment: Augment = None,
     mode: str = "warm",
     initial_state: Mapping[str, Tensor] | None = None,
     inliers: Tensor | None = None,
@@ -193,9 +228,10 @@ def fit(
 
     `targets` int64 (L,) are the classes of `images`, L at least 1; each of `steps` steps takes
     `batch_size` of them, at least 2, some again where that is more than L. `learning_rate`,
-    positive, is the schedule's peak. By `mode`, ``warm`` goes on from the present weights,
-    ``scratch`` from `initial_state`, ``shrink_perturb`` from 0.6 times the present weights plus
-    normal noise of spread 0.01 (Ash & Adams 2020, "On warm-starting neural network training").
+    positive, is the schedule's peak, `body_rate` times it that of all but the last layer with
+    weights; 0 freezes them. By `mode`, ``warm`` goes on from the present weights, ``scratch`` from
+    `initial_state`, ``shrink_perturb`` from 0.6 times the present weights plus normal noise of
+    spread 0.01 (Ash & Adams 2020, "On warm-starting neural network training").
 
     `inliers` (K, C, H, W), K at least 1, are images whose classes nobody told: three join each
     labeled one. What the model takes an image for as it is, it learns of the distorted image with a
@@ -205,7 +241,7 @@ def fit(
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 2)
     check_name("training mode", mode, TRAINING_MODES)
-    check_name("augment", augment or "none", AUGMENTATIONS)
+    check_name("augment", "none" if callable(augment) else augment or "none", AUGMENTATIONS)
     if len(images) == 0 or len(images) != len(targets):
         raise AlodError(
             f"{len(images)} images with {len(targets)} targets: expected one target for each of at "
@@ -222,13 +258,13 @@ def fit(
     with seeded(seed, device):
         # First, since noise is drawn in the order in which the weights lie in memory.
         model.to(memory_format=torch.channels_last)
+        groups = _groups(model, learning_rate, body_rate)
         _set_start(model, mode, initial_state)
         _set_training(model)
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda", "mps")
-        )
+        optimizer = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda", "mps"))
+        peaks = [group["lr"] for group in groups]
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, learning_rate, total_steps=max(steps, 2), cycle_momentum=False
+            optimizer, peaks, total_steps=max(steps, 2), cycle_momentum=False
         )
         scaler = torch.amp.GradScaler(device.type, enabled=half == torch.float16)
         for step, batch in enumerate(order):
@@ -244,7 +280,7 @@ def fit(
                 hard = inputs[batch_size:]
                 hard = erase_square(hard, ERASED * torch.rand_like(hard[:, :1, :1, :1]))
                 inputs = torch.cat([inputs[:batch_size], hard])
-            with _autocast(device, half):
+            with autocast(device, half):
                 logits = model(inputs)[1].float()
             loss = functional.cross_entropy(logits[:batch_size], wanted[:batch_size])
             if more is not None:
@@ -262,6 +298,18 @@ def fit(
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and not value.is_leaf:
                 setattr(module, name, value.detach())
+
+
+def _groups(model: nn.Module, rate: float, body_rate: float) -> list[dict[str, Any]]:
+    """Return the parameters with the peaks of their learning rates; freeze those of rate 0."""
+    if body_rate == 1:
+        return [{"params": list(model.parameters()), "lr": rate}]
+    *_, last = (layer for layer in model.modules() if list(layer.parameters(False)))
+    head = list(last.parameters())
+    body = [p for p in model.parameters() if p not in set(head)]
+    for parameter in body if body_rate == 0 else ():
+        parameter.requires_grad_(False)
+    return [{"params": head, "lr": rate}, {"params": body, "lr": rate * body_rate}]
 
 
 def _set_training(model: nn.Module) -> None:
@@ -287,7 +335,7 @@ def _set_start(model: nn.Module, mode: str, initial_state: Mapping[str, Tensor] 
 def _sure_classes(model: nn.Module, images: Tensor, half: torch.dtype | None) -> Tensor:
     """Return the predicted classes (N,), and -100, which no loss counts, where they are unsure."""
     # Apart from the step's own pass: autocast would lend it weights that know no gradient.
-    with torch.no_grad(), _autocast(images.device, half):
+    with torch.no_grad(), autocast(images.device, half):
         logits = model(images)[1]
     probability, predicted = logits.float().softmax(1).max(1)
     return predicted.masked_fill(probability < SURE, -100)
@@ -316,7 +364,7 @@ def infer(
     outputs: tuple[Tensor, ...] = ()
     with seeded(dropout_seed or 0, device):
         for rows, batch in _in_batches(images, device):
-            with torch.no_grad(), _autocast(device, half):
+            with torch.no_grad(), autocast(device, half):
                 found = network(batch.contiguous(memory_format=torch.channels_last))
             if not outputs:
                 outputs = tuple(torch.empty(len(images), o.shape[1], device=device) for o in found)
@@ -337,12 +385,12 @@ def _in_batches(images: Images, device: torch.device) -> Iterator[tuple[slice, T
         yield rows, to_float(batch.to(device, non_blocking=True))
 
 
-def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -> Tensor:
+def infer_views(model: nn.Module, images: Images, augment: Augment, n: int) -> Tensor:
     """Predict from `n` distorted copies of each image: their mean probabilities (N, C).
 
-    Test-time augmentation, by the distortions of training; they are the same for every image, so
-    that no prediction depends on the images beside it. Krizhevsky et al. 2012, "ImageNet
-    classification with deep convolutional neural networks".
+    Test-time augmentation, by the distortions of training but those of colors; they are the same
+    for every image, so that no prediction depends on the images beside it. Krizhevsky et al. 2012,
+    "ImageNet classification with deep convolutional neural networks".
     """
     check_name("augment", augment or "none", AUGMENTATIONS)
     check_count("n", n, 1)
@@ -350,11 +398,11 @@ def infer_views(model: nn.Module, images: Images, augment: str | None, n: int) -
     half = half_precision(device)
     network = _for_inference(model, images)
     with seeded(0, torch.device("cpu")):  # Not on the device: each draws numbers of its own.
-        maps = _distortions(n, augment or "none", torch.device("cpu")).to(device)
+        maps = _distortions(n, str(augment or "none"), torch.device("cpu")).to(device)
     shares = []
     for _, batch in _in_batches(images, device):
         total = torch.zeros(())
-        with torch.no_grad(), _autocast(device, half):
+        with torch.no_grad(), autocast(device, half):
             for view in maps:
                 # Without test images there is nothing to distort, which torch refuses.
                 seen = _warp(batch, view.expand(len(batch), 2, 3)) if len(batch) else batch

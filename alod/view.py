@@ -80,6 +80,8 @@ class PoolView:
 
     def only(self, rows: np.ndarray) -> "PoolView":
         """Look at `rows`, int (K,), of the pool alone: position i there is ``rows[i]`` here."""
+        if np.array_equal(rows, np.arange(self.n_pool)):
+            return self  # a large pool is not copied
         return replace(
             self,
             pool_embeddings=self.pool_embeddings[rows],

@@ -1,15 +1,16 @@
 import io
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from PIL import Image
 
 import alod
 from alod import cli
-from alod.cli import experiments as commands
-from alod.cli.labeling import query
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.run import load_run
 from alod.labeling.settings import Settings
@@ -36,14 +37,39 @@ def test_strategy_parameters_come_as_json(tmp_path):
     assert load_run(out).config.strategy_params == {"focus": 3}
 
 
-def test_every_field_of_the_config_is_an_option():
-    options = {p.name for p in commands.run.__signature__.parameters.values()}
-    assert options == {"out", *ExperimentConfig.__dataclass_fields__}
+@pytest.mark.parametrize(
+    ("command", "own", "recipe"),
+    [
+        ("run", {"out"}, ExperimentConfig),
+        (
+            "query",
+            {"run", "k", "out", "images", "files", "target", "skip_duplicates", "prefix"},
+            Settings,
+        ),
+    ],
+)
+def test_every_setting_is_an_option(command, own, recipe):
+    made = typer.main.get_command(cli.command_line([command])).commands[command]
+    assert {option.name for option in made.params} == own | set(recipe.__dataclass_fields__)
 
 
-def test_every_setting_of_a_run_is_an_option_of_the_query():
-    options = {p.name for p in query.__signature__.parameters.values()}
-    assert options == {"run", "k", "out", "images", *Settings.__dataclass_fields__}
+@pytest.mark.parametrize("typed", [["--help"], ["teach", "--help"], ["data"], ["teach"]])
+def test_what_needs_no_arrays_waits_for_no_import(typed):
+    code = f"""
+import sys
+import alod.cli
+try:
+    alod.cli.main({typed})
+except SystemExit:
+    pass
+assert not {{"torch", "pandas", "scipy", "sklearn"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_run_is_opened_without_what_only_some_queries_need():
+    code = "import sys, alod.labeling.opening; assert not {'scipy', 'sklearn'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_query_takes_every_setting_that_a_learner_takes(tmp_path, mini, capsys):

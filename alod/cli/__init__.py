@@ -2,28 +2,36 @@
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alod.cli import experiments, labeling
+from alod.cli import encoding, experiments, labeling
+from alod.cli.options import with_options
 from alod.errors import AlodError
 
-app = typer.Typer(
-    help="Active learning by outlier detection: pick the images worth labeling.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+COMMANDS = (
+    *(experiments.run, experiments.sweep, experiments.compare, experiments.data),
+    *(encoding.encode, labeling.query, labeling.teach, labeling.predict, labeling.review),
+    labeling.duplicates,
 )
 book_app = typer.Typer(help="Run the book's chapters.", no_args_is_help=True)
-app.add_typer(book_app, name="book")
 
-for command in (
-    *(experiments.run, experiments.sweep, experiments.compare, experiments.data),
-    *(labeling.query, labeling.teach, labeling.predict, labeling.review),
-):
-    app.command()(command)
+
+def command_line(arguments: Sequence[str]) -> typer.Typer:
+    """Make the command line; of its commands, those among the `arguments` with all options."""
+    app = typer.Typer(
+        help="Active learning by outlier detection: pick the images worth labeling.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.add_typer(book_app, name="book")
+    for command in COMMANDS:
+        app.command()(with_options(command) if command.__name__ in arguments else command)
+    return app
 
 
 @book_app.command("run")
@@ -77,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given[:2] == ["book", "run"]:
         given = _join_pairs(given)
     try:
-        code = app(given, standalone_mode=False)
+        code = command_line(given)(given, standalone_mode=False)
     except Exception as error:
         # Typer's own refusals know their message; its class has moved between releases.
         typer_message = getattr(error, "format_message", None)

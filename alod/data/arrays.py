@@ -39,7 +39,8 @@ class Dataset:
     ``len(classes) - 1``, -1 where unknown. `test_images` and `test_targets` are likewise (M, C, H,
     W) and (M,); M may be 0, and every test target is known. `classes` are names in the order of the
     targets, none when no class is known. `augment` is how images may be distorted and stay what
-    they are: ``"digits"`` (small affine), ``"clothing"`` (flip and shift) or ``"none"``.
+    they are: ``"digits"`` (small affine), ``"clothing"`` (flip and shift), ``"photos"`` (crop, flip
+    and colors) or ``"none"``.
     """
 
     name: str

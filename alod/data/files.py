@@ -1,12 +1,12 @@
 """Image files below a folder: which there are, and how one looks, upright and in 8 bits."""
 
-import math
 import mimetypes
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,10 +17,13 @@ from PIL import Image, ImageOps
 from alod.data.names import breaks_line, nfc
 from alod.errors import AlodError
 from alod.files import refusing
-from alod.pool import Span, common_span, to_bytes
+from alod.pool import Span, common_span, levels_of, to_bytes
 
 Stamp = tuple[int, int]
 """What tells that an image has changed, bytes and time of its file or bytes and checksum."""
+
+FITS = ("crop", "pad")
+"""How an image becomes a square: its central one, or the whole image on white."""
 
 LEFT_OUT = (-1, -1)  # the stamp of a file that is left out unread
 DAMAGED = "is damaged, or no image"
@@ -49,6 +52,8 @@ _PACKAGES = {
     "cairosvg": ".svg",
     "OpenEXR": ".exr",
     "nibabel": ".nii",
+    "pillow-avif-plugin": ".avif .avifs",  # where Pillow was built without
+    "imagecodecs": ".jp2 .j2k .j2c .jpc .jpf .jpx",
     "bioio": ".czi .lif .nd2 .oib .oif .svs .lsm .vsi",
 }
 _PACKAGE_OF = {suffix: name for name, suffixes in _PACKAGES.items() for suffix in suffixes.split()}
@@ -155,21 +160,42 @@ def refuse_unread(folder: Path, problems: dict[str, str], n_files: int) -> None:
     )
 
 
-def left_out(problems: dict[str, str], n_files: int, others: Counter[str] | None = None) -> str:
-    """Tell in one line which files were left out, and why if not for damage; empty if none was.
+def left_out(
+    problems: dict[str, str],
+    n_files: int,
+    others: Counter[str] | None = None,
+    paged: Collection[str] = (),
+) -> str:
+    """Tell in one line what was left out, and why if not for damage; empty if nothing was.
 
-    Of `n_files` images those in `problems` cannot be read; `others` are no images, by suffix.
+    Of `n_files` images those in `problems` cannot be read, and of those `paged` only the first page
+    was; `others` are no images, by suffix.
     """
     told = []
     if problems:
-        few = ", ".join(list(problems)[:3]) + (", ..." if len(problems) > 3 else "")
+        few = _few(problems)
         told.append(f"left out {len(problems)} of {n_files} image files that cannot be read: {few}")
         reasons = Counter(why for why in problems.values() if not why.startswith(DAMAGED))
         told += [f"{n} × {why}" for why, n in reasons.most_common(3)]
+    if paged:
+        told.append(f"took the first page of {len(paged)} files that hold several: {_few(paged)}")
     if others:
         kinds = ", ".join(suffix for suffix, _ in others.most_common(4))
         told.append(f"passed over {others.total()} files that are no images ({kinds})")
     return "; ".join(told)
+
+
+def _few(names: Iterable[str]) -> str:
+    first = sorted(names)
+    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
+
+
+def has_pages(path: Path) -> bool:
+    """Tell whether a TIFF, GIF or WebP file, by its suffix, holds several pages or frames."""
+    if Image.EXTENSION.get(path.suffix.lower()) in ("TIFF", "GIF", "WEBP"):
+        with suppress(Exception), Image.open(path) as opened:
+            return bool(getattr(opened, "is_animated", False))
+    return False
 
 
 def open_upright(
@@ -177,9 +203,10 @@ def open_upright(
 ) -> tuple[Image.Image, Span | None]:
     """Open an image file as everybody is to see it: upright, on white, RGB of 8 bits.
 
-    Return its lowest and highest level, too, if it holds more than 8 bits: those of the `span`
-    become 0 and 255, by default its own. A `draft` of so many pixels a side spares time. What is
-    damaged or of no kind that Pillow reads is a ValueError; whatever else is raised, is raised.
+    Return its :func:`alod.pool.levels_of`, too, if it holds more than 8 bits: those of the `span`
+    become 0 and 255, by default its own. A `draft` of so many pixels a side at least spares most of
+    the time that a large JPEG takes. Of several pages it is the first. What is damaged or of no
+    kind that Pillow reads is a ValueError; whatever else is raised, is raised.
     """
     try:
         with Image.open(path) as opened:
@@ -189,14 +216,15 @@ def open_upright(
                 opened.draft("RGB", (draft, draft))
             image = ImageOps.exif_transpose(opened)
     except Exception as error:  # decoders raise whatever they please on a damaged file
-        reason = _package_reason(str(path), "")
+        lacking = "not available" in str(error)  # a decoder that Pillow was built without
+        reason = _package_reason(str(path), path.suffix.lower() if lacking else "")
         raise ValueError(reason or f"{DAMAGED} ({type(error).__name__})") from error
     levels = None
     if upper or image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(np.int64) * 257 if upper else np.asarray(image)
-        levels = float(values.min()), float(values.max())
-        if not all(map(math.isfinite, levels)):
+        if not np.isfinite(values).all():
             raise ValueError("it holds NaN or infinite levels")
+        levels = levels_of(values)
         image = Image.fromarray(to_bytes(values, span or common_span([levels]) or levels))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -205,11 +233,15 @@ def open_upright(
 
 
 def read_square(
-    path: Path, side: int, span: Span | None = None
+    path: Path, side: int, span: Span | None = None, fit: str = "crop"
 ) -> tuple[npt.NDArray[np.uint8], Span | None]:
-    """Read the central square as uint8 (side, side, 3), and levels, by :func:`open_upright`."""
-    image, levels = open_upright(path, span)
-    return np.asarray(ImageOps.fit(image, (side, side))), levels
+    """Read an image, made a square by `fit`: uint8 (side, side, 3), and levels as above."""
+    # Twice the side: what a JPEG's decoder averages, and not the resizing, is too fine to be seen.
+    image, levels = open_upright(path, span, 2 * side)
+    if fit == "crop":
+        return np.asarray(ImageOps.fit(image, (side, side))), levels
+    image.thumbnail((side, side), reducing_gap=3)  # pad would make nothing of a line of pixels
+    return np.asarray(ImageOps.pad(image, (side, side), color="white")), levels
 
 
 @lru_cache(1024)

@@ -18,16 +18,28 @@ import numpy.typing as npt
 import torch
 
 from alod.data.arrays import UNKNOWN, Dataset
-from alod.data.files import left_out, list_images, parts_of, read_square, refuse_unread
+from alod.data.files import (
+    FITS,
+    has_pages,
+    left_out,
+    list_images,
+    parts_of,
+    read_square,
+    refuse_unread,
+)
 from alod.data.names import nfc
-from alod.errors import AlodError, check_count
+from alod.errors import AlodError, check_count, check_name
 from alod.pool import Span, common_span, darkness
 
 _Row = tuple[str, str | None, bool]  # file, class, whether it is a test image
 
 
 def from_folder(
-    folder: Path | str, image_size: int = 28, test_fraction: float = 0.0, seed: int = 0
+    folder: Path | str,
+    image_size: int = 28,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+    fit: str = "crop",
 ) -> Dataset:
     """Make a data set of the image files in a folder, in the order of their sorted paths.
 
@@ -37,10 +49,11 @@ def from_folder(
     pool from the rest. Links are followed; hidden files and folders, and the system's own, are
     passed over. Files that cannot be read are left out with one warning that counts and names them.
 
-    Every kind of file that Pillow reads counts. Photos are turned upright, cropped to the central
-    square and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; transparent
-    pixels become white, and more than 8 bits are scaled as ``alod.pool.span_of`` says. C is 1
-    if all images are grey, otherwise 3.
+    Every kind of file that Pillow reads counts, of several pages the first. Photos are turned
+    upright and resized with antialiasing to `image_size` pixels, 8 to 1024, a side; by `fit`,
+    ``"crop"`` is their central square, ``"pad"`` all of them on white. Transparent pixels become
+    white, too, and more than 8 bits are scaled as ``alod.pool.common_span`` says. C is 1 if all
+    images are grey, otherwise 3.
 
     `test_fraction`, from 0 to below 1, is the share of the labeled images of every class that is
     drawn by `seed` and set aside for testing. It is refused where it sets none aside, or where
@@ -48,6 +61,7 @@ def from_folder(
     """
     check_count("image_size", image_size, 8, 1024)
     check_count("seed", seed, 0)
+    check_name("fit", fit, FITS)
     if not isinstance(test_fraction, int | float) or not 0 <= test_fraction < 1:
         raise AlodError(f"test_fraction={test_fraction!r}: expected a number from 0 to below 1")
     root = Path(folder).expanduser()
@@ -60,7 +74,7 @@ def from_folder(
     read: list[_Row] = []
     for row in rows:
         try:
-            square, span = read_square(root / row[0], image_size)
+            square, span = read_square(root / row[0], image_size, fit=fit)
         except Exception as error:  # decoders raise whatever they please on a damaged file
             problems[row[0]] = str(error)
             continue
@@ -83,12 +97,13 @@ def from_folder(
     span = common_span(found for i, found in levels.items() if not test[i])
     if span is not None:
         for i in levels:
-            squares[i] = read_square(root / read[i][0], image_size, span)[0]
+            squares[i] = read_square(root / read[i][0], image_size, span, fit)[0]
     images_NHWC = np.stack(squares)
     if (images_NHWC == images_NHWC[..., :1]).all():
         images_NHWC = images_NHWC[..., :1]
     images_NCHW = np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2))
-    told = (note, left_out(problems, len(listing), others), darkness(images_NCHW, span))
+    paged = [name for name, *_ in read if has_pages(root / name)]
+    told = (note, left_out(problems, len(listing), others, paged), darkness(images_NCHW, span))
     if any(told):
         warnings.warn(f"{root}: {'; '.join(filter(None, told))}", stacklevel=2)
     images = torch.from_numpy(images_NCHW)

@@ -14,14 +14,16 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
-import torch
 
-from alod.data.arrays import Dataset
 from alod.errors import AlodError, check_name
+
+if TYPE_CHECKING:  # `alod data` lists files, without torch
+    from alod.data.arrays import Dataset
 
 _MINI = Path(__file__).parents[1] / "_mini"
 _RAW_FILES = (
@@ -70,7 +72,7 @@ DATASETS = (*_SOURCES, *(f"{name}_mini" for name in _SOURCES))
 """The names that `load_dataset` knows."""
 
 
-def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
+def load_dataset(name: str, folder: Path | str | None = None) -> "Dataset":
     """Load one of `DATASETS` by `name`: train images as the pool, all targets known.
 
     ``mnist`` and ``fashion_mnist`` (60,000 + 10,000 images, 28 × 28, grey) are read from raw files,
@@ -84,6 +86,10 @@ def load_dataset(name: str, folder: Path | str | None = None) -> Dataset:
     recognition"; Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for
     benchmarking machine learning algorithms".
     """
+    import torch
+
+    from alod.data.arrays import Dataset
+
     check_name("data set", name, DATASETS)
     source = _SOURCES[name.removesuffix("_mini")]
     arrays = _read(name, data_folder(folder))

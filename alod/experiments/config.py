@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from alod import models, strategies, training
+from alod.data.encoded import check_encoder, check_recipe
 from alod.errors import AlodError, check_count
 from alod.experiments import stress
+from alod.heads import HEADS
 from alod.recipe import Recipe, either, one_of, setting, whole
 
 SETTINGS = ("dataset", "model", "strategy", "initial", "n_query", "training_mode", "pool")
@@ -28,6 +30,12 @@ def _ascending(budgets: Any) -> list[int]:
     return counts
 
 
+def _encoder(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise AlodError(f"{name}={value!r}: expected a name, which files can hold")
+    return str(check_encoder(name, value))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig(Recipe):
     """Everything that decides what a run does; checked when made.
@@ -38,15 +46,20 @@ class ExperimentConfig(Recipe):
     any where :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
     :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
     labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
-    bought in all after each of these, ascending. `keep_embeddings`: write ``embeddings.npz``, of
-    every pool image before learning, after the first set and at the end. `diagnose`: add to the
+    bought in all after each of these, ascending. `encoder`: what describes the images, once,
+    for a model of features (:mod:`alod.data.encoded`). `keep_embeddings`: write ``embeddings.npz``,
+    of every pool image before learning, after the first set and at the end. `diagnose`: add to the
     history what :mod:`alod.experiments.diagnose` tells, for an inference over the pool at the end.
 
     >>> ExperimentConfig(dataset="mnist_mini", n_initial=20, n_query=10, rounds=1).n_labels
     30
     """
 
-    model: str = setting("cnn", "cnn, lenet5 or resnet18.", one_of(models.MODELS))
+    model: str = setting(
+        "cnn",
+        "cnn, lenet5, resnet18; or of features: linear, mlp.",
+        one_of((*models.MODELS, *HEADS)),
+    )
     strategy: str = setting(
         "outlier",
         "How to choose what to ask: outlier, margin, random, …, or your own, module:function.",
@@ -54,7 +67,7 @@ class ExperimentConfig(Recipe):
     )
     augment: str = setting(
         "auto",
-        "Distortions: auto, none, digits or clothing.",
+        "Distortions: auto, none, digits, clothing or photos.",
         one_of(("auto", *training.AUGMENTATIONS)),
     )
     dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
@@ -79,6 +92,13 @@ class ExperimentConfig(Recipe):
         later=True,
     )
 
+    encoder: str = setting(
+        "none",
+        "What describes the images, once: none, self_supervised, efficientnet_lite0, …",
+        _encoder,
+        later=True,
+    )
+
     def __post_init__(self) -> None:
         if budgets := _ascending(self.budgets):
             object.__setattr__(self, "n_initial", budgets[0])
@@ -87,6 +107,7 @@ class ExperimentConfig(Recipe):
         super().__post_init__()
         if not budgets:
             check_count("n_query", self.n_query, 1)
+        check_recipe(self.encoder, self)
         try:
             json.dumps(self.strategy_params)
         except TypeError as error:
@@ -134,7 +155,7 @@ FIELDS = [
     "dataset", "model", "strategy", "strategy_params", "initial", "n_initial", "n_query", "rounds",
     "budgets", "pool", "training_mode", "steps", "batch_size", "learning_rate", "augment",
     "inlier_passes", "seed", "device", "keep_embeddings", "features", "diagnose", "min_epochs",
-    "views",
+    "views", "encoder", "body_rate",
 ]  # fmt: skip
 """In the order of what is written, columns and keys alike; a younger field comes last."""
 

@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from alod import training
 from alod.data.arrays import Dataset
+from alod.data.encoded import encoded
 from alod.data.known import DATASETS, load_dataset
 from alod.errors import AlodError, check_name, one_line
 from alod.experiments import stress
@@ -251,6 +252,8 @@ def _go_on(
     _check_same_data(folder, progress.data, checksum)
     progress.data = checksum
     _write_json(folder / "config.json", written(config))
+    if config.encoder != "none":
+        data = encoded(data, config.encoder, config.device)
     settings = config.of_learner()
     if config.augment == "auto":
         settings["augment"] = data.augment

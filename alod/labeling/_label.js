@@ -6,6 +6,11 @@ const OTHER = [
   ["n", "not one of these"],
   ["s", "skip"],
 ];
+// Up to ten classes have a digit each, up to a hundred two: 01, 02, … 99, 00.
+function keyOf(i, n) {
+  if (n <= 10) return String((i + 1) % 10);
+  return i < 100 ? String((i + 1) % 100).padStart(2, "0") : "";
+}
 const SVG = "http://www.w3.org/2000/svg";
 
 function make(tag, className = "", text = "") {
@@ -79,6 +84,7 @@ function render({ model, el }) {
   el.append(root);
 
   let here = 0;
+  let typed = ""; // the first of two digits
   let sent = {}; // answers on their way to the kernel
   const get = (name) => model.get(name) || [];
   const answerAt = (i) => sent[i] ?? get("answers")[i] ?? null;
@@ -89,6 +95,7 @@ function render({ model, el }) {
   }
 
   function answer(text) {
+    typed = "";
     if (!get("tiles").length || model.get("state").busy) return;
     sent[here] = text;
     send({ do: "answer", position: here, answer: text });
@@ -125,7 +132,7 @@ function render({ model, el }) {
     const classes = get("classes");
     buttons.replaceChildren(
       ...classes.map((name, i) =>
-        button(i < 10 ? String((i + 1) % 10) : "", name, () => answer(name), "alod-class")
+        button(keyOf(i, classes.length), name, () => answer(name), "alod-class")
       ),
       ...OTHER.map(([key, text]) => button(key.toUpperCase(), text, () => answer(text))),
       button("U", "undo", () => act("undo")),
@@ -145,6 +152,7 @@ function render({ model, el }) {
       small.alt = tile.name;
       node.append(small, make("span", "alod-answer"));
       node.addEventListener("click", () => {
+        typed = "";
         here = i;
         show();
         root.focus({ preventScroll: true });
@@ -190,8 +198,13 @@ function render({ model, el }) {
     );
     progress.firstChild.max = Math.max(1, tiles.length);
     progress.firstChild.value = done;
-    message.classList.toggle("alod-error", Boolean(state.error));
+    for (const node of buttons.querySelectorAll(".alod-class")) {
+      const key = node.querySelector("kbd")?.textContent ?? "";
+      node.classList.toggle("alod-typed", Boolean(typed) && key.startsWith(typed));
+    }
+    message.classList.toggle("alod-error", Boolean(state.error) && !typed);
     message.textContent =
+      (typed && `${typed}_ : type the second digit of a class, or Escape`) ||
       state.message || (tiles.length && done === tiles.length ? "Batch done: press Enter to learn." : "");
   }
 
@@ -220,17 +233,29 @@ function render({ model, el }) {
     const columns = Math.max(1, getComputedStyle(grid).gridTemplateColumns.split(" ").length);
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
     const word = OTHER.find(([letter]) => letter === key.toLowerCase());
+    const pending = typed;
+    typed = "";
     if (/^[0-9]$/.test(key)) {
-      const name = classes[(Number(key) + 9) % 10];
-      if (name !== undefined) answer(name);
-    } else if (word) answer(word[1]);
+      // A digit that is held down names no class of two.
+      if (classes.length > 10 && event.repeat) typed = pending;
+      else if (classes.length > 10 && !pending) typed = key;
+      else {
+        const name = classes.find((_, i) => keyOf(i, classes.length) === pending + key);
+        if (name !== undefined) answer(name);
+      }
+      show();
+    } else if (pending && ["Escape", "Backspace"].includes(key)) show();
+    else if (word) answer(word[1]);
     else if (key === " ") {
       const guess = get("tiles")[here]?.suggestion;
       if (guess) answer(guess);
     } else if (key.toLowerCase() === "u" || key === "Backspace") act("undo");
     else if (key === "Enter") act("learn");
     else if (key in moves) move(moves[key]);
-    else return;
+    else {
+      typed = pending; // some keyboards need Shift for a digit
+      return;
+    }
     event.preventDefault();
     event.stopPropagation();
   }
@@ -254,6 +279,7 @@ function render({ model, el }) {
   }
 
   function onTiles() {
+    typed = "";
     sent = {};
     here = 0;
     showTiles();

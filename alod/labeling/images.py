@@ -29,11 +29,19 @@ from PIL import Image
 from tqdm import tqdm
 
 from alod.data.arrays import from_arrays
-from alod.data.files import Stamp, left_out, list_images, open_upright, read_square, refuse_unread
+from alod.data.files import (
+    Stamp,
+    has_pages,
+    left_out,
+    list_images,
+    open_upright,
+    read_square,
+    refuse_unread,
+)
 from alod.data.names import nfc
 from alod.errors import AlodError
 from alod.files import refusing, sync, write_atomically
-from alod.pool import Span, common_span, span_of
+from alod.pool import Span, as_images, common_span, span_of
 
 Listing = dict[str, Stamp]
 # Of an image, by name: its row, and its levels if they are more than 8 bits, scaled by a span.
@@ -46,36 +54,48 @@ class Pool:
 
     `files`: the name of each, its path below the folder with forward slashes, or its row number;
     `broken`: those left out, and why; `span`: the levels that became 0 and 255, None if no image
-    holds more than 8 bits.
+    holds more than 8 bits; `stamps`: one for each of the files. `features`, float32 (N, D), are
+    what an encoder makes of the images; they stand for these where only features were given.
     """
 
     images: np.memmap
     files: tuple[str, ...]
     broken: dict[str, str]
     span: Span | None = None
+    stamps: tuple[Stamp, ...] = ()
+    features: np.memmap | None = None
 
 
-def read_folder(folder: Path, cache: Path, side: int) -> Pool:
+def read_folder(
+    folder: Path, cache: Path, side: int, fit: str = "crop", fixed: Span | None = None
+) -> Pool:
     """Read the image files below a `folder`, of those known only what has changed.
 
-    Taken, scaled, cropped and resized to `side` pixels as :func:`alod.data.folder.from_folder`
-    does, nested as deep as one likes, sorted by name; where levels beyond those known come in, all
-    images of more than 8 bits are read again. Files that cannot be read are in ``broken``, never
-    fatal; a folder without a readable one is refused.
+    Taken, scaled, brought to squares of `side` pixels, by `fit`, as
+    :func:`alod.data.folder.from_folder` does, nested as deep as one likes, sorted by name; where
+    levels beyond those known come in, all images of more than 8 bits are read again, unless their
+    span is `fixed`. Files that cannot be read are in ``broken``, never fatal; a folder without a
+    readable one is refused.
     """
     listing, problems, others = list_images(folder)
     if others and not cache.exists():
         warnings.warn(f"{folder}: {left_out({}, 0, others)}", stacklevel=2)
 
+    paged: set[str] = set()
+
     def read(name: str, span: Span | None) -> tuple[npt.NDArray[np.uint8], Span | None]:
         if name in problems:
             raise ValueError(problems[name])
-        square, levels = read_square(folder / name, side, span)
-        return square.transpose(2, 0, 1), levels
+        square, levels = read_square(folder / name, side, fixed or span, fit)
+        if has_pages(folder / name):
+            paged.add(name)
+        return square.transpose(2, 0, 1), None if fixed else levels
 
     pool = _refresh(listing, read, cache, (3, side, side))
     if not pool.files:
         refuse_unread(folder, pool.broken, len(listing))
+    if paged:
+        warnings.warn(f"{folder}: {left_out({}, 0, paged=paged)}", stacklevel=2)
     return pool
 
 
@@ -94,7 +114,8 @@ def cached(cache: Path) -> Pool | None:
 
 def same_images(pool: Pool, images: npt.ArrayLike) -> bool:
     """Tell whether an array holds the `images` of a `pool`, in its order."""
-    rows = from_arrays(images).images.numpy()
+    # Scaled as they were: an earlier version may have taken other levels for 0 and 255.
+    rows = as_images("images", images, pool.span)
     here = pool.images.shape
     if len(rows) != here[0] or rows.shape[2:] != here[2:] or here[1] not in (1, rows.shape[1]):
         return False
@@ -113,11 +134,12 @@ def as_png(image: Image.Image | npt.NDArray[np.uint8]) -> bytes:
 
 
 def picture(
-    file: Path | None, row: npt.NDArray[np.uint8], span: Span | None, side: int = 256
+    file: Path | None, row: npt.NDArray[np.generic], span: Span | None, side: int = 256
 ) -> bytes:
     """Return an image as PNG, no longer than `side`, as a person wants to see it.
 
-    From its `file`, if there, else from `row`, uint8 (C, H, W); `span` is the pool's.
+    From its `file`, if there, else from `row`, uint8 (C, H, W); of features a grey tile is shown.
+    `span` is the pool's.
     """
     if file is not None:
         # Gone or damaged since it was read: show what is learned from.
@@ -125,7 +147,7 @@ def picture(
             image, _ = open_upright(file, span, side)
             image.thumbnail((side, side))
             return as_png(image)
-    return as_png(np.asarray(row))
+    return as_png(np.asarray(row) if row.ndim == 3 else np.full((1, 64, 64), 200, np.uint8))
 
 
 def _refresh(listing: Listing, read: Reader, cache: Path, shape: tuple[int, ...]) -> Pool:
@@ -262,4 +284,5 @@ def _load(cache: Path) -> tuple[Pool, Listing, dict[str, Span]] | None:
         images = np.memmap(path, np.uint8, "r", shape=(len(files), *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Pool(images, files, broken, common_span(levels.values())), listing, levels
+    stamps = tuple(listing[name] for name in files)
+    return Pool(images, files, broken, common_span(levels.values()), stamps), listing, levels

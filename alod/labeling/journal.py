@@ -8,21 +8,25 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alod.data.names import breaks_line
 from alod.errors import AlodError
 from alod.files import refusing, sync
 
-HEADER = "time,file,answer\n"
+HEADER = "time,file,answer,annotator\n"
 
 
 class Journal:
-    """A CSV file ``time,file,answer`` to which rows are only ever added, each fsynced.
+    """A CSV file ``time,file,answer,annotator`` to which rows are only ever added, each fsynced.
+
+    Who answered is blank where nobody said so. An older file has no such column; its first line
+    stays, since others may be reading it, and rows that name an annotator have a field more.
 
     A kill at any moment leaves whole rows and at most one torn tail, which is not read and is cut
     off before the next row is added; a row counts once its line break is on disk. Several processes
     may add rows to the file at `path`: each holds a lock while it calls :meth:`read_new` and then
     :meth:`append`.
 
-    >>> Journal(Path("labels.csv")).append([("a/1.png", "cat"), ("a/2.png", "dog")])
+    >>> Journal(Path("labels.csv")).append([("a/1.png", "cat", "ann"), ("a/2.png", "dog")])
     >>> Journal(Path("labels.csv")).read_new()
     [('a/1.png', 'cat'), ('a/2.png', 'dog')]
     """
@@ -31,6 +35,7 @@ class Journal:
         self.path = path
         self._offset = 0  # bytes read or written so far
         self._line = 0
+        self._named = True  # has a column for the annotator
 
     def read_new(self) -> list[tuple[str, str]]:
         """Return file and answer of the rows added since the last call, by whichever process.
@@ -50,21 +55,27 @@ class Journal:
         rows = []
         for number, line in enumerate(whole.splitlines(), start=self._line + 1):
             row = self._parse(line, number)
+            if number == 1:
+                self._named = b"annotator" in line
             if number > 1 and row is not None:
                 rows.append(row)
         self._offset += len(whole)
         self._line += whole.count(b"\n")
         return rows
 
-    def append(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Add `rows`, file and answer without line breaks; they are on disk when this returns.
+    def append(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Add `rows`, file, answer and, if known, annotator; they are on disk when this returns.
 
         Call :meth:`read_new` before, so that nobody else's rows are taken for a torn tail. What the
         disk refuses is not in the file then, none of it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((now, *row) for row in rows)
+        table = csv.writer(text, lineterminator="\n")
+        for file, answer, *by in rows:
+            if any(map(breaks_line, by)):
+                raise AlodError(f"annotator {by[0]!r}: expected a name without line breaks")
+            table.writerow((now, file, answer, *(by if any(by) else [""] * self._named)))
         data = text.getvalue().encode()
         if not data:
             return
@@ -100,8 +111,8 @@ class Journal:
             fields = next(csv.reader([line.decode("utf-8-sig")], strict=True))
         except (UnicodeDecodeError, csv.Error):
             fields = []
-        if len(fields) != 3:
-            told = f"expected time,file,answer, found {line[:60]!r}; mend or delete that line"
+        if len(fields) not in (3, 4):
+            told = f"expected {HEADER.strip()}, found {line[:60]!r}; mend or delete that line"
             raise AlodError(f"{self.path} line {number}: {told}")
         return fields[1], fields[2]
 

@@ -14,17 +14,21 @@ the order of the class numbers; `history` has a row for each fit, columns :data:
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
 
-from alod import geometry, outliers, training
+from alod import geometry, outliers
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR
-from alod.errors import AlodError, check_count
+from alod.data.names import nfc
+from alod.errors import AlodError, check_count, check_name
 from alod.learner import ActiveLearner
-from alod.stopping import agreement, percent, stopping_advice
+from alod.stopping import agreement, forecast, percent, stopping_advice
+from alod.strategies import Strategy, rare
 
 HISTORY = (
     *("n_labeled", "n_foreign", "n_skipped", "changed", "kappa"),
@@ -73,6 +77,19 @@ def suggestions(
     return [classes[c] for c in predictions(learner)[indices]]
 
 
+def looking_for(learner: ActiveLearner, classes: Sequence[str], target: str) -> Strategy:
+    """Return the strategy that asks for what is likeliest of the class named `target`.
+
+    Refused where no image has that label: nothing would be known of it.
+    """
+    check_name("class", nfc(target), classes)
+    number = list(classes).index(nfc(target))
+    if number not in learner.answers[learner.labeled]:
+        mend = "teach the file of one that you have found by yourself, then ask for more"
+        raise AlodError(f"target={target!r}: no image has that label yet; {mend}")
+    return partial(rare, target=number)
+
+
 def wilson_interval(right: int, answered: int, level: float = 0.95) -> tuple[float, float]:
     """Return the ends in [0, 1] between which the true share lies, given a random sample.
 
@@ -108,6 +125,10 @@ def advice(history: pd.DataFrame, missing: Sequence[str]) -> list[str]:
     told, last = [stopping_advice(history, missing)], history.iloc[-1]
     if last["audit_answered"]:
         told.insert(0, accuracy_sentence(int(last["audit_right"]), int(last["audit_answered"])))
+        with suppress(AlodError):  # too few fits
+            n = int(last["n_labeled"])
+            expected, low, high = map(percent, forecast(history, n))
+            told.insert(1, f"With {n} more labels about {expected} ({low} to {high}).")
     return told
 
 
@@ -153,8 +174,8 @@ def _suspicion(
     learner: ActiveLearner, labeled: np.ndarray, targets: torch.Tensor, out: np.ndarray
 ) -> pd.DataFrame:
     """Judge the labels of one fold by what the others say."""
-    model = learner.fit_without(labeled[out])
-    embeddings = geometry.normalize(training.infer(model, learner.images[labeled])[0])
+    others = learner.fit_without(labeled[out])
+    embeddings = geometry.normalize(others.infer(learner.images[labeled])[0])
     told, given = targets[~out], targets[out].numpy()
     # The third nearest: a second slip of the same kind must not vouch for the first.
     detector = outliers.KNN(n_neighbors=3)

@@ -21,8 +21,9 @@ def label(
     `classes` are names in the order of the class numbers, which a run knows; `k` images make a
     batch, 1 to 1000. Works where widgets do: JupyterLab, Jupyter Notebook, VS Code, Colab.
 
-    Keys: digits for the first ten classes (1 to 9, 0), space to accept the suggestion, U undo,
-    S skip, C cannot tell, N not one of these, arrows to move, Enter to learn and ask for more.
+    Keys: a digit for each of up to ten classes (1 to 9, 0), of more than ten two digits one after
+    the other (01 to 99, 00; Escape forgets the first); space to accept the suggestion, U undo, S
+    skip, C cannot tell, N not one of these, arrows to move, Enter to learn and ask for more.
 
     Scripts drive it with its methods ``answer``, ``undo`` and ``learn``. Asked again for the same
     learner, it is the same grid: two cells show the same images and answers.

@@ -58,6 +58,10 @@ def take_up_learned(folder: Path, learner: ActiveLearner) -> int | None:
         # weights_only: a file from elsewhere cannot run code.
         kept = torch.load(path, map_location="cpu", weights_only=True)
         checksum, taught = int(kept["learned"]), kept.get("taught")
+        if not new["model"]:  # a head: what it learned follows from the labels
+            if len(learner.labeled):
+                learner.fit()
+            return checksum
         learner.load_state_dict({**new, "model": kept["model"], "taught": taught, "fitted": True})
     except Exception as error:
         learner.load_state_dict(new)
@@ -80,11 +84,11 @@ def audit_files(
     return files_in(path)
 
 
-def files_in(path: Path) -> list[str]:
-    """Return the column ``file`` of a table of ours; nothing if it is not there or damaged."""
+def files_in(path: Path, column: str = "file") -> list[str]:
+    """Return a `column` of names in a table of ours; nothing if it is not there or damaged."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return [nfc(str(name)) for name in table["file"]]
+        return [nfc(str(name)) for name in table[column]]
     except (OSError, ValueError, KeyError):
         return []
 

@@ -9,25 +9,32 @@ True
 
 import shlex
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
-from alod.answers import FOREIGN, UNLABELED
+from alod.answers import UNLABELED
+from alod.data import encoded
 from alod.data.names import nfc
+from alod.encoders import Encode
 from alod.errors import AlodError, check_count
 from alod.files import UNWRITABLE, lock_run, refusing
-from alod.labeling import images, monitoring, restoring, tables
+from alod.labeling import described, exporting, images, label_studio, monitoring, restoring, tables
+from alod.labeling.duplicates import ALIKE, listed, near_duplicates, spared
 from alod.labeling.images import Pool
 from alod.labeling.journal import Journal
 from alod.labeling.settings import Settings
 from alod.learner import ActiveLearner
+from alod.pool import as_images
+from alod.stopping import Forecast, forecast
 from alod.training import Images
 from alod.view import Selection
 
@@ -49,8 +56,9 @@ class LabelingRun:
     made. `images`: uint8 (N, C, H, W), memory-mapped; `files`: the name of each, its path below the
     image folder `root`, or its row in the array, where `root` is None; `position`: and back.
     `broken`: image files left out, and why; `gone`: images with an answer that are not there any
-    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`. All
-    positions ascend; those of the audit set are only in `audit` and `unaudited`.
+    more. `history`: a row for each fit, columns :data:`alod.labeling.monitoring.HISTORY`.
+    `annotator`: who answers, to be set; it is in the journal beside each answer, and blank at
+    first. All positions ascend; those of the audit set are only in `audit` and `unaudited`.
     """
 
     kept = True  # what is answered outlives the process
@@ -58,7 +66,8 @@ class LabelingRun:
     def __init__(self, folder: Path, settings: Settings, pool: Pool, root: Path | None) -> None:
         self.classes = settings.classes
         self.n_classes = len(self.classes)
-        self.learner = ActiveLearner(pool.images, self.n_classes, **settings.of_learner())
+        learned = pool.images if pool.features is None else pool.features
+        self.learner = ActiveLearner(learned, self.n_classes, **settings.of_learner())
         self.learner.span = pool.span
         self.folder, self.settings, self.root = folder, settings, root
         self.images, self.files, self.broken = pool.images, pool.files, pool.broken
@@ -66,6 +75,7 @@ class LabelingRun:
         self.position = {nfc(name): index for index, name in enumerate(pool.files)}
         self.history = restoring.read_history(folder / "history.csv")
         self.gone: set[str] = set()
+        self.annotator = ""
         self._journal = Journal(folder / "labels.csv")
         self._learned: int | None = None  # checksum of the labels learned from
 
@@ -91,16 +101,18 @@ class LabelingRun:
         """Whether the classifier has learned from all labels that there are."""
         return self.fitted and self._learned == self._checksum()
 
-    def query(self, k: int) -> np.ndarray:
-        """Ask for `k` images, int64 (k,), as :meth:`select` does."""
-        return self.select(k).indices
+    def query(self, k: int, target: str | None = None) -> np.ndarray:
+        """Ask for `k` images, of a `target` class or any, as :meth:`select`: int64 (k,)."""
+        return self.select(k, target).indices
 
-    def select(self, k: int) -> Selection:
+    def select(self, k: int, target: str | None = None) -> Selection:
         """Ask for `k` images as a learner does, some of them of the audit set, with score NaN.
 
-        The batch is in ``batch.csv`` then; refused if that holds answers not taught yet.
+        A `target`, the name of a class, asks by :func:`alod.strategies.rare` for that. The batch is
+        in ``batch.csv`` then; refused if that holds answers not taught yet.
         """
         self.refresh()
+        ask = target and monitoring.looking_for(self.learner, self.classes, target)
         self.check_taught(self.folder / "batch.csv")
         unanswered = self.unaudited
         k = check_count("k", k, 1, len(self.pool) + len(unanswered), "images that may be asked for")
@@ -108,7 +120,7 @@ class LabelingRun:
         chosen, scores = unanswered[:n_audit], np.full(n_audit, np.nan)
         self.learner.ledger.ask(chosen)
         if k > n_audit:
-            more = self.learner.select(k - n_audit)
+            more = self.learner.select(k - n_audit, ask or None)
             chosen, scores = np.append(chosen, more.indices), np.append(scores, more.scores)
         if n_audit:
             # Nobody shall answer the audit differently because it comes first.
@@ -141,29 +153,38 @@ class LabelingRun:
             pass
 
     def teach_file(self, path: str | Path) -> dict[str, int]:
-        """Take all answers of a table at `path`, or none; see :mod:`alod.labeling.tables`.
+        """Take all answers of a table or an export at `path`, or none, with their annotators.
 
-        Any image may be answered, asked for or not; a label that differs from an earlier one
-        corrects it. Returns how many answers were ``new``, ``corrected`` and ``known``.
+        See :func:`alod.labeling.tables.read_answers`. Any image may be answered, asked for or not;
+        a label that differs from an earlier one corrects it. Returns how many answers were ``new``,
+        ``corrected`` and ``known``.
         """
         given = tables.read_answers(Path(path), self.position, self.classes, self.broken, self.root)
         if not given:
             raise AlodError(f"{path}: holds no answer; fill in its column 'label'")
         with self._synced():
             indices = np.array([self.position[file] for file in given])
-            codes = np.array([tables.code_of(answer, self.classes) for answer in given.values()])
+            codes = np.array([tables.code_of(a, self.classes) for a, _ in given.values()])
+            by = np.array([name or self.annotator for _, name in given.values()])
             before = self.answers[indices]
             new, differs = before == UNLABELED, before != codes
-            self._take(indices[differs], codes[differs])
+            self._take(indices[differs], codes[differs], by[differs])
         corrected = int((differs & ~new).sum())
         return {"new": int(new.sum()), "corrected": corrected, "known": int((~differs).sum())}
 
-    def write_batch(self, indices: np.ndarray, path: str | Path) -> None:
+    def write_batch(
+        self, indices: np.ndarray, path: str | Path, prefix: str = label_studio.LOCAL_FILES
+    ) -> None:
         """Write images at `indices`, int (k,), to be labeled: a CSV ``file,label,suggestion``.
 
+        A name that ends in ``.json`` gets Label Studio's tasks, with what is predicted and what is
+        answered; the addresses of their images begin with `prefix`, those of an array are in them.
         A file at `path` is replaced whole, but not if it holds answers not taught yet.
         """
         self.check_taught(path)
+        if Path(path).suffix.lower() == ".json":
+            exporting.write_tasks(self, indices, Path(path), prefix)
+            return
         suggestions = monitoring.suggestions(self.learner, self.classes, indices)
         tables.write_batch(Path(path), [self.files[i] for i in indices], suggestions)
 
@@ -184,7 +205,7 @@ class LabelingRun:
         except AlodError as error:
             mend = "a new batch would replace the file: mend it first, or move it away"
             raise AlodError(f"{error}; {mend}") from None
-        lost = given.items() - told
+        lost = {(file, answer) for file, (answer, _) in given.items()} - told
         if lost:
             command = shlex.join(["alod", "teach", "--run", str(self.folder), str(path)])
             why = f"answers not taught yet: {len(lost)}, and a new batch would replace them"
@@ -204,12 +225,34 @@ class LabelingRun:
             restoring.write_learned(self.folder, self.learner, self._learned, self.history)
 
     def predict(self, images: Images) -> np.ndarray:
-        """Classify other `images`, (N, C, H, W): int64 (N,), classes."""
-        return self.learner.predict(images)
+        """Classify other `images`, (N, C, H, W), or features (N, D): int64 (N,), classes."""
+        return self.learner.predict(self._described(images))
 
     def predict_proba(self, images: Images) -> np.ndarray:
-        """Tell how likely each class is, of other `images`, (N, C, H, W): float32 (N, C)."""
-        return self.learner.predict_proba(images)
+        """Tell how likely each class is, of `images` as in :meth:`predict`: float32 (N, C)."""
+        return self.learner.predict_proba(self._described(images))
+
+    def predict_folder(self, folder: str | Path, probabilities: bool = False) -> pd.DataFrame:
+        """Classify the image files below another `folder`, which the run need never have seen.
+
+        Returns columns ``file, label, confidence``, and with `probabilities` those of
+        :meth:`predicted`. Files that cannot be read are left out with a warning.
+        """
+        files, learned = described.other_folder(Path(folder).expanduser(), self)
+        shares = self.learner.predict_proba(learned)
+        return tables.predictions(files, shares, self.classes, probabilities)
+
+    @cached_property
+    def encoder(self) -> Encode | None:
+        """What describes images (N, C, H, W) as this run's are described, if anything does."""
+        if self.settings.encoder == "none":
+            return None
+        return encoded.make(self.settings.encoder, self.images, self.settings.device)
+
+    def _described(self, images: Images) -> Images:
+        if self.encoder is None or images.ndim == 2:
+            return images
+        return self.encoder(torch.from_numpy(as_images("images", images, self.learner.span)))
 
     def audit_result(self) -> tuple[int, int]:
         """Return how many audit images are classified right, and how many have a class label."""
@@ -223,22 +266,37 @@ class LabelingRun:
         """Tell labels, balance, estimated accuracy and whether to go on, in plain lines."""
         return monitoring.report(self.learner, self.classes, self.history, len(self.broken))
 
-    def predicted(self) -> pd.DataFrame:
+    def forecast(self, n_more: int) -> Forecast:
+        """Tell what accuracy to expect with `n_more` labels (:func:`alod.stopping.forecast`)."""
+        return forecast(self.history, n_more)
+
+    def predicted(self, probabilities: bool = False) -> pd.DataFrame:
         """Return what every image is: a person's answer where there is one, else a prediction.
 
         Columns ``file``; ``label``, a class name or, by a person only, ``"not one of these"``;
         ``confidence``, the classifier's probability for what it takes the image for; ``by``,
-        ``"person"`` or ``"classifier"``, as for skipped and unclear images. Needs a fit.
+        ``"person"`` or ``"classifier"``, as for skipped and unclear images; with `probabilities`
+        the classifier's for each class, ``p_`` and its name. Needs a fit.
         """
         if not self.fitted:
             raise AlodError(f"{self.folder}: nothing is learned yet; teach labels, then fit()")
-        sure, best = self.learner.outputs()[1].softmax(1).max(1)
-        by_person = (self.answers >= 0) | (self.answers == FOREIGN)
-        codes = np.where(by_person, self.answers, best.numpy())
-        labels = [tables.word_of(code, self.classes) for code in codes]
-        by = np.where(by_person, "person", "classifier")
-        told = {"file": self.files, "label": labels, "confidence": sure.numpy().round(4), "by": by}
-        return pd.DataFrame(told)
+        shares = self.learner.outputs()[1].softmax(1).numpy()
+        return tables.predictions(self.files, shares, self.classes, probabilities, self.answers)
+
+    def sort_into(self, folder: str | Path, copy: bool = False) -> pd.DataFrame:
+        """Sort images into class folders; see :func:`alod.labeling.exporting.sort_into`.
+
+        In `folder`, as links, or with `copy` as copies. Returns :meth:`predicted`, and the ``path``
+        of each image there.
+        """
+        return exporting.sort_into(self, Path(folder), copy)
+
+    def export(self, path: str | Path) -> None:
+        """Write what was learned as a torch module, or ONNX, to `path`.
+
+        See :func:`alod.labeling.exporting.write_module`.
+        """
+        exporting.write_module(self, Path(path))
 
     def suspects(self, n: int = 20) -> pd.DataFrame:
         """Name at most `n` labels that look wrong, as a table that :meth:`teach_file` takes back.
@@ -252,9 +310,24 @@ class LabelingRun:
         found["index"] = [self.files[i] for i in found["index"]]
         return found.rename(columns={"index": "file"})
 
+    def duplicates(self, alike: float = ALIKE, spare: bool = False) -> pd.DataFrame:
+        """List what is nearly the same: columns ``group``, from 0, and ``file``.
+
+        By `alike`, see :func:`alod.labeling.duplicates.near_duplicates`. With `spare` one of each
+        group is asked for from now on, as long as the run is open: none where one is answered.
+        """
+        first = near_duplicates(self.images, alike)
+        if spare:
+            ledger = self.learner.ledger
+            known = ledger.asked | ledger.held_out | (ledger.codes != UNLABELED)
+            ledger.spared = spared(first, known)
+        return listed(first, self.files)
+
     def picture(self, index: int, side: int = 256) -> bytes:
         """Return the image at `index` as PNG, no longer than `side` pixels, as people see it."""
         file = None if self.root is None else self.root / self.files[index]
+        if self.images.ndim == 2:  # features, of files that may lie where their names say
+            file = Path(self.files[index])
         return images.picture(file, self.images[index], self.learner.span, side)
 
     def restore(self) -> None:
@@ -276,10 +349,14 @@ class LabelingRun:
     def _positions(self, files: list[str]) -> np.ndarray:
         return np.array([self.position[f] for f in files if f in self.position], np.int64)
 
-    def _take(self, indices: np.ndarray, codes: np.ndarray) -> None:
+    def _take(
+        self, indices: np.ndarray, codes: np.ndarray, by: Iterable[str] | None = None
+    ) -> None:
         # The disk first: what the memory knows and a kill forgets would be an answer lost.
+        files = [self.files[i] for i in indices]
         words = [tables.word_of(code, self.classes) for code in codes]
-        self._journal.append(zip([self.files[i] for i in indices], words, strict=True))
+        by = [self.annotator] * len(files) if by is None else by
+        self._journal.append(zip(files, words, by, strict=True))
         self.learner.ledger.take(indices, codes)
 
     @contextmanager

@@ -8,19 +8,24 @@ An answer is a class name or one of :data:`ANSWERS`, in files and on the page; i
 ['file,label,suggestion', 'a.png,,cat', 'b.png,,']
 >>> _ = Path("batch.csv").write_text("file,label" + chr(10) + "a.png,dog" + chr(10) + "b.png,")
 >>> read_answers(Path("batch.csv"), {"a.png": 0, "b.png": 1}, ["cat", "dog"], broken={})
-{'a.png': 'dog'}
+{'a.png': ('dog', '')}
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from alod.answers import FOREIGN, SKIPPED, UNCLEAR, UNLABELED
 from alod.data.names import is_class_name, nfc
 from alod.errors import AlodError, check_names
 from alod.files import UNWRITABLE, refusing, write_atomically
+from alod.labeling import label_studio
 
 FOREIGN_WORD = "not one of these"
 UNCLEAR_WORD = "cannot tell"
@@ -61,6 +66,30 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def predictions(
+    files: Sequence[str],
+    shares: np.ndarray,
+    classes: Sequence[str],
+    probabilities: bool,
+    answers: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return what images are by the `shares` of the classes, float (N, C), or by `answers`, (N,).
+
+    Columns ``file, label, confidence``; ``by`` where there are answers; ``p_`` and a class's name
+    for each, if `probabilities` are wanted.
+    """
+    codes, told = shares.argmax(1), {}
+    if answers is not None:
+        by_person = (answers >= 0) | (answers == FOREIGN)
+        codes = np.where(by_person, answers, codes)
+        told["by"] = np.where(by_person, "person", "classifier")
+    labels = [word_of(code, classes) for code in codes]
+    kept = {"file": files, "label": labels, "confidence": shares.max(1).round(4)} | told
+    if probabilities:
+        kept |= {f"p_{n}": p for n, p in zip(classes, shares.round(4).T, strict=True)}
+    return pd.DataFrame(kept)
+
+
 def write_batch(path: Path, files: Iterable[str], suggestions: Iterable[str]) -> None:
     """Write a batch to be labeled, ``file,label,suggestion``, whole or not at all, labels blank.
 
@@ -78,13 +107,15 @@ def read_answers(
     classes: Sequence[str],
     broken: Mapping[str, str],
     root: Path | None = None,
-) -> dict[str, str]:
-    """Read a labeled batch, from whatever tool it comes: file -> answer, in the order of the rows.
+) -> dict[str, tuple[str, str]]:
+    """Read a labeled batch, from whatever tool: file -> answer and annotator, as the rows come.
 
-    UTF-8 text with a header line that names a column ``file`` and a column ``label``, among others,
-    separated by commas, semicolons or tabs. Rows with a blank label are passed over. `files` are
-    the images that there are, their names in the Unicode form NFC; absolute paths below `root`, the
-    folder of the images, are understood. If any row is wrong, its line is named, nothing is taken.
+    UTF-8 text with a header line that names a column ``file`` and a column ``label``, perhaps
+    ``annotator``, among others, separated by commas, semicolons or tabs; or what Label Studio
+    exports as JSON, JSON-MIN or CSV. Rows with a blank label are passed over. `files` are the
+    images that there are, their names in the Unicode form NFC; absolute paths below `root`, the
+    folder of the images, are understood, of Label Studio whatever comes before their names. If any
+    row is wrong, its line is named, nothing is taken.
     """
     with refusing(path, "expected a CSV file with the columns file and label"):
         content = Path(path).read_bytes()
@@ -94,33 +125,63 @@ def read_answers(
         raise AlodError(f"{path}: is no UTF-8 text; save it as 'CSV UTF-8'") from None
     if "\0" in text:
         raise AlodError(f"{path}: is no text; expected a CSV file with the columns file and label")
-    header = text.partition("\n")[0]
+    if text.lstrip()[:1] in ("[", "{"):
+        rows, theirs = label_studio.rows(path, text), True
+    else:
+        rows, theirs = _rows(path, text)
+    find = label_studio.finder(files) if theirs else lambda given: []
+    answers: dict[str, tuple[str, str]] = {}
+    skipped: dict[str, tuple[str, str]] = {}
+    for where, given, told, by in rows:
+        label = told if told is None else nfc(told.strip())
+        if label == "":
+            continue
+        found = find(given)
+        if len(found) > 1:
+            mend = "give it as a CSV file with the columns file and label"
+            raise AlodError(f"{where}: {given!r} may be {found[0]!r} or {found[1]!r}; {mend}")
+        file = found[0] if found else _known_file(where, given, files, broken, root)
+        if label is None:  # if nobody answered
+            skipped[file] = SKIP_WORD, by
+            continue
+        answer = _known_label(where, label, classes)
+        known, first = answers.setdefault(file, (answer, by))
+        if known != answer:
+            who = f" (of {first} and {by})" if first != by else ""
+            raise AlodError(f"{where}: {file!r} has two labels, {known!r} and {label!r}{who}")
+    return skipped | answers
+
+
+def _rows(path: Path, text: str) -> tuple[list[label_studio.Row], bool]:
+    """Return the rows of a table, and whether it is Label Studio's."""
+    # A name in the header may hold separators: of probabilities, those of the classes.
+    header = re.sub('"[^"]*"', "", text.partition("\n")[0])
     separator = max(",;\t", key=header.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    names = [name.strip().lower() for name in next(rows, [])]
-    for column in ("file", "label"):
-        if names.count(column) != 1:
-            found = ", ".join(names)[:60] or "nothing"
-            raise AlodError(f"{path}: expected one column {column!r} in its first line: {found}")
-    answers: dict[str, str] = {}
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows: list[label_studio.Row] = []
     try:
-        for row in rows:
-            where = f"{path} line {rows.line_num}"
+        names = [name.strip().lower() for name in next(table, [])]
+        theirs = "choice" in names and "label" not in names
+        image = "image" if theirs and "file" not in names else "file"
+        columns = (image, "choice" if theirs else "label")
+        for column in columns:
+            if names.count(column) != 1:
+                found = ", ".join(names)[:60] or "nothing"
+                told = f"expected one column {column!r} in its first line: {found}"
+                raise AlodError(f"{path}: {told}")
+        file, label = map(names.index, columns)
+        for row in table:
+            where = f"{path} line {table.line_num}"
             if not "".join(row).strip():
                 continue
             if len(row) != len(names):
                 raise AlodError(f"{where}: has {len(row)} fields, expected {len(names)}")
-            label = nfc(row[names.index("label")].strip())
-            if not label:
-                continue
-            file = _known_file(where, row[names.index("file")], files, broken, root)
-            answer = _known_label(where, label, classes)
-            known = answers.setdefault(file, answer)
-            if known != answer:
-                raise AlodError(f"{where}: {file!r} has two labels, {known!r} and {label!r}")
+            told = label_studio.chosen(where, row[label]) if theirs else row[label]
+            by = row[names.index("annotator")].strip() if "annotator" in names else ""
+            rows.append((where, row[file], told, by))
     except csv.Error as error:
-        raise AlodError(f"{path} line {rows.line_num}: is not CSV ({error})") from None
-    return answers
+        raise AlodError(f"{path} line {table.line_num}: is not CSV ({error})") from None
+    return rows, theirs
 
 
 def _known_file(

@@ -38,9 +38,10 @@ STRATEGY_COLORS = {
     "typiclust": GOLD,
     "maxherding": "#A86FC9",
     "uherding": "#C0608F",
+    "rare": "#5F8F7A",
 }
 
-# Fourteen hues cannot all be told apart: relatives differ by dash as well.
+# Fifteen hues cannot all be told apart: relatives differ by dash as well.
 STRATEGY_DASHES = {
     "outlier_topk": "dash",
     "original_meant": "dashdot",
@@ -49,6 +50,7 @@ STRATEGY_DASHES = {
     "dbal": "dash",
     "maxherding": "dash",
     "uherding": "dashdot",
+    "rare": "dash",
 }
 
 INITIAL_COLORS = {"kmeans": VERMILION, "herding": BLUE}

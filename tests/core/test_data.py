@@ -1,4 +1,5 @@
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from PIL import Image
+from torch.utils.data import TensorDataset
+from torchvision.datasets import ImageFolder
 
-from alod import AlodError, from_arrays
+import alod
+from alod import ActiveLearner, AlodError, from_arrays, open_run
 
 GREY = np.zeros((4, 8, 8), np.uint8)
 
@@ -133,6 +138,71 @@ REFUSED_ARRAYS = {
         "test_targets run to 5",
     ),
 }
+
+
+class HuggingFace:
+    """What a datasets.Dataset is known by."""
+
+    def __init__(self):
+        kinds = {name: type(name, (), {})() for name in ("ClassLabel", "Image")}
+        self.features = {"label": kinds["ClassLabel"], "photo": kinds["Image"]}
+        self.column_names = list(self.features)
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, name):
+        return COLORED if name == "photo" else {}
+
+
+COLORED = [Image.new("RGB", (20, 10 + i), (200, 10, 10)) for i in range(2)]
+ELSEWHERE = {
+    "path": ("photos/", r"use alod.from_folder\(folder\) or alod.open_run"),
+    "paths": ([Path("a.png"), Path("b.png")], "images are paths"),
+    "array of paths": (np.array(["a.png", "b.png"]), "images are paths"),
+    "column of paths": (pd.Series(["a.png"], index=[7]), "images are paths"),
+    "table of paths": (pd.DataFrame({"file": ["a.png"], "label": [0]}), "images are paths"),
+    "PIL": (COLORED, "images are PIL images"),
+    "PIL of one size": (COLORED[:1] * 2, "images are PIL images"),
+    "Hugging Face": (HuggingFace(), r"a datasets.Dataset.* in images\['photo'\]"),
+    "torch": (TensorDataset(torch.zeros(2, 3, 64, 64), torch.zeros(2)), "a torch Dataset"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_images_from_elsewhere_are_refused_with_the_call_that_takes_them(kind, tmp_path):
+    images, reason = ELSEWHERE[kind]
+    for take in (
+        lambda: from_arrays(images),
+        lambda: from_arrays(GREY, None, images, [0]),
+        lambda: ActiveLearner(images, n_classes=2),
+        lambda: open_run(tmp_path / "run", images, ["a", "b"]),
+    ):
+        if kind == "path" and take.__code__.co_names[0] == "open_run":
+            continue  # which takes one
+        with pytest.raises(AlodError, match=reason.replace("images", "(test_)?images")) as refusal:
+            take()
+        use = str(refusal.value).partition("; use ")[2]
+        assert "\n" not in str(refusal.value) and not (tmp_path / "run").exists()
+        if use.startswith(("numpy", "torch")):
+            found = eval(
+                use, {"numpy": np, "torch": torch, "images": images, "test_images": images}
+            )
+            assert from_arrays(found).images.shape == (2, 3, 64, 64)
+
+
+def test_a_folder_of_torchvision_is_refused_with_its_root(tmp_path):
+    (tmp_path / "cat").mkdir()
+    COLORED[0].save(tmp_path / "cat" / "a.png")
+    with pytest.raises(AlodError) as refusal:
+        from_arrays(ImageFolder(tmp_path))
+    call = str(refusal.value).partition("; use ")[2]
+    assert eval(call, {"alod": alod}).classes == ("cat",)
+
+
+def test_grey_images_of_pillow_of_one_size_are_taken():
+    grey = [Image.new("L", (8, 6), value) for value in (3, 200)]
+    assert from_arrays(grey).images[:, 0, 0, 0].tolist() == [3, 200]
 
 
 @pytest.mark.parametrize(("given_arrays", "reason"), REFUSED_ARRAYS.values(), ids=REFUSED_ARRAYS)

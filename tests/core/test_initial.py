@@ -75,7 +75,7 @@ def test_the_encoder_learns_to_know_an_image_again(mini, monkeypatch):
 
     def loss_after(steps):
         monkeypatch.setattr(encoders, "STEPS", steps)
-        trained = encoders._train(mini.images, torch.device("cpu"), seed=0)
+        trained = encoders._train(mini.images, torch.device("cpu"), 0, encoders.STEPS)
         images = mini.images[:64].float() / 255
         with torch.no_grad(), seeded(1, torch.device("cpu")):
             views = torch.cat([encoders._view(images), encoders._view(images)])

@@ -656,3 +656,67 @@ def test_training_that_ran_away_asks_for_nothing(mini, strategy):
         with pytest.raises(AlodError, match=r"of 30 images .* training ran away.*learning_rate"):
             ask(given)
     assert len(learner.waiting) == 0
+
+
+def tilted(images):
+    """A distortion of one's own, by NumPy's and torch's generators."""
+    return images.roll(int(np.random.randint(-2, 3)), 3) * torch.rand(1)  # noqa: NPY002
+
+
+def test_a_learner_with_a_distortion_of_ones_own_is_saved_and_goes_on(mini, tmp_path):
+    def made(augment):
+        learner = alod.ActiveLearner(mini.images, 10, "lenet5", steps=5, augment=augment)
+        first = learner.query(20)
+        learner.teach(first, mini.targets[first])
+        learner.fit()
+        return learner
+
+    learner, again, plain = made(tilted), made(tilted), made(None)
+    same, other = (one.model.state_dict()["head.1.weight"] for one in (again, plain))
+    weights = learner.model.state_dict()["head.1.weight"]
+    assert torch.equal(weights, same) and not torch.equal(weights, other)
+    learner.save(tmp_path / "learner.pt")
+    with pytest.raises(AlodError, match=r"does not hold its augment; pass it to load\(\)"):
+        alod.ActiveLearner.load(tmp_path / "learner.pt")
+    loaded = alod.ActiveLearner.load(tmp_path / "learner.pt", augment=tilted)
+    for one in (learner, loaded):
+        one.teach(one.query(5), mini.targets[one.waiting])
+        one.fit()
+    assert torch.equal(
+        learner.model.state_dict()["head.1.weight"], loaded.model.state_dict()["head.1.weight"]
+    )
+    plain.save(tmp_path / "plain.pt")
+    assert alod.ActiveLearner.load(tmp_path / "plain.pt").recipe.augment is None
+
+
+BAD_DISTORTIONS = {
+    "of another size": (lambda images: images[:, :, 1:], r"made torch.float32 \(2, 1, 27, 28\)"),
+    "of bytes": (lambda images: (255 * images).byte(), r"made torch.uint8 \(2, 1, 28, 28\)"),
+    "normalized": (lambda images: images - 0.5, "from -0.5 to"),
+    "NaN": (lambda images: images / 0, "from nan to nan"),
+    "for one image": (lambda images: images @ torch.zeros(3, 3), "RuntimeError"),
+    "nothing": (lambda images: None, "AttributeError"),
+}
+
+
+@pytest.mark.parametrize(("augment", "reason"), BAD_DISTORTIONS.values(), ids=BAD_DISTORTIONS)
+def test_a_bad_distortion_of_ones_own_is_refused_before_any_label(mini, augment, reason):
+    with pytest.raises(AlodError, match=rf"augment=<.*{reason}.*expected torch.float32 \(2, 1"):
+        alod.ActiveLearner(mini.images, 10, "lenet5", augment=augment)
+
+
+def test_a_distortion_of_ones_own_is_for_learners_and_has_no_views(mini):
+    with pytest.raises(AlodError, match="views=3: expected an augment by name"):
+        alod.ActiveLearner(mini.images, 10, "lenet5", augment=tilted, views=3)
+    with pytest.raises(AlodError, match="unknown augment <function"):
+        alod.ExperimentConfig(augment=tilted)
+
+
+def test_a_frozen_body_stays_frozen_over_the_rounds(mini):
+    learner = alod.ActiveLearner(mini.images, 10, "cnn", steps=5, body_rate=0)
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    for _ in range(2):
+        learner.step(20, lambda indices: mini.targets[indices].numpy())
+    after = learner.model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.2.weight", "head.2.bias"}

@@ -3,7 +3,7 @@
 import pytest
 
 from alod import AlodError
-from alod.cli.options import given, with_settings
+from alod.cli.options import given, with_options, with_settings
 from alod.experiments.run import ExperimentConfig
 
 
@@ -22,9 +22,10 @@ def test_what_cannot_be_read_is_refused_by_its_option(name, text):
 
 
 def test_a_command_has_its_own_options_and_those_of_a_recipe():
-    @with_settings(ExperimentConfig)
+    @with_settings("alod.experiments.config:ExperimentConfig")
     def command(out: str, **settings: object) -> None: ...
 
-    names = list(command.__annotations__)
+    assert list(command.__annotations__) == ["out"]
+    names = list(with_options(command).__annotations__)
     assert names[0] == "out"
     assert set(names) == {"out", *ExperimentConfig.__dataclass_fields__}

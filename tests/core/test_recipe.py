@@ -27,6 +27,7 @@ WRONG = {
     "features": "sift",
     "min_epochs": None,
     "views": True,
+    "body_rate": 1.5,
 }
 
 

@@ -83,6 +83,31 @@ def test_uncertainties_equal_numpy(rng):
         np.testing.assert_allclose(selection.scores, np.sort(expected)[::-1][:12])
 
 
+def test_rare_asks_for_one_class_and_for_no_image_twice_over(rng):
+    view, targets = make_view(labeled=60, pool=300)
+    for target in range(4):
+        indices, scores = strategies.rare(view, 20, rng, target=target)
+        p = softmax(view.pool_logits.double().numpy(), axis=1)[:, target]
+        np.testing.assert_allclose(scores, p[indices])
+        assert (targets[indices] == target).double().mean() > 0.8
+    copies = as_view([[0, -1]], np.repeat(np.eye(2), 5, axis=0), np.zeros((10, 2)))
+    assert len(np.unique(strategies.rare(copies, 2, rng, target=0).indices // 5)) == 2
+
+
+def test_rare_asks_by_default_for_the_class_of_the_fewest_labels_that_it_knows():
+    view, _ = make_view(missing=(3,))
+    fewest = int(torch.bincount(view.labeled_targets)[:3].argmin())
+    here, there = (
+        strategies.rare(view, 5, np.random.default_rng(0), target) for target in (None, fewest)
+    )
+    assert here.indices.tolist() == there.indices.tolist()
+    for wrong in (4, -1, "3"):
+        with pytest.raises(AlodError, match=r"target=.*: expected a whole number"):
+            strategies.rare(view, 5, np.random.default_rng(0), target=wrong)
+    with pytest.raises(AlodError, match="target='seal': expected a whole number at least 0"):
+        strategies.get("rare", {"target": "seal"})
+
+
 def test_kcenter_is_greedy_farthest_first(rng):
     view, _ = make_view()
     indices, scores = strategies.kcenter(view, 10, rng)

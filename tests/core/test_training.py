@@ -207,6 +207,37 @@ def test_augmentation_keeps_shape_range_and_center(kind):
     assert abs(center - 13.5) < 0.6
 
 
+def test_the_distortions_of_recorded_runs_are_drawn_as_they_were():
+    # By torch's generator of the CPU, which is the same on every machine; as of November 2026.
+    digits = [[0.986686, -0.160497, -0.061625], [-0.001921, 0.987003, -0.00317]]
+    clothing = [[0.991126, 0, -0.061625], [0, 0.991126, -0.00317]]
+    for kind, expected in (("digits", digits), ("clothing", clothing)):
+        torch.manual_seed(0)
+        maps = training._distortions(2, kind, torch.device("cpu"))
+        torch.testing.assert_close(maps[0], torch.tensor(expected), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 10, 10), (3, 28, 40), (3, 64, 64)])
+def test_photos_are_cut_out_of_the_frame_flipped_and_recolored(shape):
+    torch.manual_seed(0)
+    # Brighter to the right and downwards, and nowhere black.
+    down, right = (torch.linspace(0.3, 0.6, side) for side in shape[1:])
+    images = ((down[:, None] + right) / 2).expand(400, *shape)
+    distorted = training.augment_batch(images, "photos")
+    assert distorted.shape == images.shape and distorted.dtype == torch.float32
+    assert float(distorted.max()) <= 1
+    # At the least 0.8 times as bright, and 0.2 of the way to the mean; no black border.
+    assert float(distorted.min()) > 0.3 * 0.8 - 0.2 * 0.3
+    flipped = distorted[:, 0, :, -1].mean(1) < distorted[:, 0, :, 0].mean(1)
+    assert 0.4 < flipped.float().mean() < 0.6
+    assert (distorted[:, 0, -1].mean(1) > distorted[:, 0, 0].mean(1)).all()  # never upside down
+    brightness = distorted.mean((1, 2, 3)) / images.mean((1, 2, 3))
+    assert 0.9 < brightness.mean() < 1.1 and brightness.std() > 0.05
+    channels = torch.rand(50, 3, 1, 1).expand(50, 3, 16, 16)
+    spread = training.augment_batch(channels, "photos").std(1) / channels.std(1)
+    assert spread.amin() < 0.9 and spread.amax() > 1.1  # less and more saturated
+
+
 def test_no_augmentation_is_the_identity():
     images = torch.rand(5, 1, 28, 28)
     assert training.augment_batch(images, "none") is images
@@ -235,7 +266,7 @@ def test_views_are_averaged_over_the_distortions_of_training():
     torch.testing.assert_close(digits.sum(1), torch.ones(3))
 
 
-@pytest.mark.parametrize("augment", ["digits", "clothing"])
+@pytest.mark.parametrize("augment", ["digits", "clothing", "photos"])
 def test_a_prediction_from_views_does_not_depend_on_the_images_beside_it(
     cnn, mini, augment, precision
 ):
@@ -262,7 +293,7 @@ def test_unknown_device_is_refused(device):
         training.resolve_device(device)
 
 
-@pytest.mark.parametrize("augment", ["none", "digits", "clothing"])
+@pytest.mark.parametrize("augment", ["none", "digits", "clothing", "photos"])
 def test_no_training_step_waits_for_the_host(augment):
     # On torch's meta device there are shapes and no values: asking for one is an error.
     model = training.build_seeded("cnn", 10, 1, seed=0).to("meta")
@@ -331,6 +362,32 @@ def test_what_its_owner_froze_stays_as_it_is(mini, mode):
     after = model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.weight", "head.bias"}
+
+
+class OnBody(OnFrozen):
+    """The same, nothing frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(True)
+
+
+def test_a_body_learns_at_its_own_rate_or_not_at_all(mini):
+    torch.manual_seed(0)
+    start = OnBody().state_dict()
+    moved = {}
+    for rate in (1.0, 0.1, 0.0):
+        model = OnBody()
+        model.load_state_dict(start)
+        training.fit(model, mini.images[:50], mini.targets[:50], steps=20, body_rate=rate)
+        after = model.state_dict()
+        moved[rate] = {name: (after[name] - start[name]).abs().sum().item() for name in start}
+    assert all(moved[0.1][name] > 0 for name in moved[0.1] if "weight" in name)
+    weights = "body.5.weight"
+    assert 0.02 < moved[0.1][weights] / moved[1.0][weights] < 0.3
+    assert 0.5 < moved[0.1]["head.weight"] / moved[1.0]["head.weight"] < 2
+    # Frozen with the statistics of its norms.
+    assert {name for name, by in moved[0.0].items() if by} == {"head.weight", "head.bias"}
 
 
 class Twice(nn.Module):

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
 from alod import AlodError, from_arrays, from_folder
+from alod.data.files import open_upright, read_square
 
 # More than eight bits
 
@@ -19,9 +20,15 @@ def told_once(call):
     return made, str(caught[0].message)
 
 
+def inner(images):
+    """Lowest and highest level, but for one pixel of each small image at either end."""
+    ordered = np.sort(images.reshape(len(images), -1))
+    return ordered[:, 1].min(), ordered[:, -2].max()
+
+
 LEVELS = np.random.default_rng(0).integers(200, 3700, (3, 16, 16))
 LEVELS[0] //= 2  # no image alone has the range of all
-LEVELS[:2, 0, :2] = [[100, 2000], [1000, 3700]]
+LEVELS[:2, 0, :4] = [[100, 100, 2000, 2000], [1000, 1000, 3700, 3700]]
 DEEP = {
     "png": lambda image: Image.fromarray(image.astype(np.uint16)),
     "pgm": lambda image: Image.fromarray((image * 4 + 10).astype(np.uint16)),
@@ -43,11 +50,50 @@ def test_few_levels_in_many_bits_fill_the_range_for_all_images_alike(tmp_path, k
         )
     )
 
-    low, high = LEVELS.min(), LEVELS.max()
+    low, high = inner(LEVELS)
+    assert (low, high) == (LEVELS.min(), LEVELS.max())
     expected = (LEVELS - low) * 255 / (high - low)
     # To the nearest level, or that below.
     assert np.abs(data.images[:, 0].numpy() - expected).max() <= 1
     assert "scaled to 0 to 255 for all images" in told
+
+
+@pytest.mark.parametrize("kind", ["png", "pgm", "tif", "tiff", "uint16"])
+def test_a_hot_and_a_dead_pixel_leave_all_others_as_they_are(tmp_path, kind):
+    spoiled = LEVELS.copy()
+    spoiled[1, 5, 5], spoiled[2, 9, 9] = 16_000, 0
+    made = []
+    for name, images in (("clean", LEVELS), ("spoiled", spoiled)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(images if kind in DEEP else ()):
+            DEEP[kind](image).save(tmp_path / name / f"{i}.{kind}")
+        data, _ = told_once(
+            lambda name=name, images=images: (
+                from_folder(tmp_path / name, image_size=16)
+                if kind in DEEP
+                else from_arrays(images.astype(kind))
+            )
+        )
+        made.append(data.images[:, 0].numpy().astype(int))
+
+    clean, spoiled = made
+    assert spoiled[1, 5, 5] == 255 and spoiled[2, 9, 9] == 0
+    others = np.ones(clean.shape, bool)
+    others[1, 5, 5] = others[2, 9, 9] = False
+    assert np.array_equal(spoiled[others], clean[others])
+
+
+def test_float_images_without_a_number_are_left_out_with_the_reason(tmp_path):
+    image = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    Image.fromarray(image).save(tmp_path / "a.tif")
+    image[3, 3] = np.nan
+    Image.fromarray(image).save(tmp_path / "b.tif")
+
+    data, told = told_once(lambda: from_folder(tmp_path, 16))
+
+    assert "b.tif; 1 × it holds NaN or infinite levels" in told
+    expected = np.linspace(0, 255, 256).reshape(16, 16)  # 0 to 1, as they are
+    assert np.abs(data.images[0, 0].numpy() - expected).max() <= 0.5001
 
 
 def test_sixteen_bits_in_use_and_eight_bits_are_as_they_are(tmp_path):
@@ -67,7 +113,7 @@ def test_sixteen_bits_in_use_and_eight_bits_are_as_they_are(tmp_path):
 def test_test_images_are_scaled_as_the_pool():
     data, told = told_once(lambda: from_arrays(LEVELS[:1].astype(np.uint16), [0], *DEEP_TEST))
 
-    low, high = LEVELS[0].min(), LEVELS[0].max()
+    low, high = inner(LEVELS[:1])
     expected = (LEVELS[1:] - low).clip(0, high - low) * 255 // (high - low)
     assert np.array_equal(data.test_images[:, 0], expected)
     assert f"from {low} to {high}" in told
@@ -163,6 +209,61 @@ def test_images_are_cropped_to_the_center_and_turned_upright(tmp_path):
 
     assert (upright[:4] > 150).all() and (upright[6:] < 50).all()
     assert torch.equal(turned, upright.flip(0))
+
+
+def test_a_padded_photo_is_there_whole_in_its_shape_on_white(tmp_path):
+    for name, size in (("a.jpg", (600, 200)), ("b.png", (4, 12)), ("c.png", (300, 1))):
+        paint(tmp_path / name, 90, size)
+
+    wide, tall, line = from_folder(tmp_path, image_size=12, fit="pad").images[:, 0]
+
+    assert (wide[4:8] == 90).all() and (wide[:4] == 255).all() and (wide[8:] == 255).all()
+    assert (tall[:, 4:8] == 90).all() and (tall[:, :4] == 255).all() and (tall[:, 8:] == 255).all()
+    assert sorted(line[:, 6].unique().tolist()) == [90, 255]  # one row of it
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_a_large_jpeg_is_decoded_in_part_and_looks_as_if_it_were_whole(tmp_path, turned):
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    path = tmp_path / "a.jpg"
+    coarse.resize((1600, 1200), Image.Resampling.BICUBIC).save(path, quality=90, exif=exif)
+
+    with Image.open(path) as opened:
+        whole = ImageOps.fit(ImageOps.exif_transpose(opened), (48, 48))
+    seen = read_square(path, 48)[0].astype(int)
+
+    assert min(open_upright(path, draft=96)[0].size) == 150  # an eighth
+    assert np.abs(seen - np.asarray(whole)).max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["tif", "gif", "webp"])
+def test_of_several_pages_the_first_is_taken_and_that_is_told(tmp_path, kind):
+    pages = [Image.new("RGB", (20, 20), (value,) * 3) for value in (40, 120, 200)]
+    pages[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=pages[1:])
+    pages[1].save(tmp_path / f"b.{kind}")
+
+    data, told = told_once(lambda: from_folder(tmp_path, 16))
+
+    assert (data.images[:, 0, 8, 8].int() - torch.tensor([40, 120])).abs().max() <= 3  # lossy
+    assert told == f"{tmp_path}: took the first page of 1 files that hold several: a.{kind}"
+
+
+def test_a_format_that_pillow_was_built_without_is_told_with_its_package(tmp_path, monkeypatch):
+    paint(tmp_path / "a.png")
+    if features.check("jpg_2000"):
+        paint(tmp_path / "b.jp2")
+    (tmp_path / "c.avif").write_bytes(b"\0\0\0\x18ftypavif" + bytes(200))
+    monkeypatch.delattr(Image.core, "jpeg2k_decoder", raising=False)
+    monkeypatch.delitem(Image.EXTENSION, ".avif", raising=False)
+    monkeypatch.setitem(Image.OPEN, "AVIF", (None, lambda prefix: False))
+
+    _, told = told_once(lambda: from_folder(tmp_path))
+
+    assert "by the package pillow-avif-plugin: save it as PNG" in told
+    assert ("by the package imagecodecs: save it as PNG" in told) == features.check("jpg_2000")
 
 
 def test_fine_stripes_average_out(tmp_path):
@@ -348,6 +449,7 @@ REFUSED_FOLDERS = {
     "fraction text": ("flat", {"test_fraction": "0.2"}, "test_fraction='0.2'"),
     "no label to test on": ("flat", {"test_fraction": 0.5}, "one folder for each class"),
     "negative seed": ("flat", {"seed": -1}, "seed=-1"),
+    "another fit": ("flat", {"fit": "padded"}, "unknown fit 'padded'.*did you mean 'pad'"),
 }
 
 

@@ -88,6 +88,25 @@ def test_nested_photos_of_any_size_become_one_pool(run, photos):
     assert run.classes == ("red", "green", "blue")
 
 
+def test_a_rare_class_is_asked_for_by_name(tmp_path):
+    truth = paint(tmp_path / "more", 60)
+    for name in [name for name, label in truth.items() if label == "red"][4:]:
+        (tmp_path / "more" / name).unlink()
+    out, folder = str(tmp_path / "run"), str(tmp_path / "more")
+    run = alod.open_run(out, folder, list(COLORS), **{**SMALL, "steps": 40})
+    with pytest.raises(AlodError, match="target='red': no image has that label yet; teach the"):
+        run.query(3, "red")
+    with pytest.raises(AlodError, match=r"unknown class 'rad'.*did you mean 'red'"):
+        run.query(3, "rad")
+    names = [next(n for n, label in truth.items() if label == color) for color in COLORS]
+    run.teach(np.array([run.position[name] for name in names]), np.arange(3), unasked=True)
+    run.fit()
+    assert "red" in [truth[run.files[i]] for i in run.query(2, "red")]
+    cli.main(["query", "--run", out, "-k", "3", "--target", "red", "--device", "cpu"])
+    batch = (tmp_path / "run" / "batch.csv").read_text().splitlines()[1:]
+    assert [truth[row.split(",")[0]] for row in batch].count("red") >= 2
+
+
 def test_answers_are_on_disk_when_the_call_returns(run, photos):
     asked = run.query(4)
     run.teach(asked[:1], np.array([2]))
@@ -404,8 +423,10 @@ def test_person_and_classifier_see_the_same_of_twelve_bits(tmp_path, rng, kind):
         save(i, image)
 
     def check(run, levels):
-        low, high = levels.min(), levels.max()
-        assert np.abs(run.images[:, 0] - (levels - low) * 255 / (high - low)).max() <= 1
+        ordered = np.sort(levels.reshape(len(levels), -1))  # but for a pixel of each at either end
+        low, high = ordered[:, 1].min(), ordered[:, -2].max()
+        expected = ((levels - low) * 255 / (high - low)).clip(0, 255)
+        assert np.abs(run.images[:, 0] - expected).max() <= 1
         for i, image in enumerate(run.images):
             assert np.array_equal(pixels(run.picture(i)), image[0])
 
@@ -434,6 +455,73 @@ def test_run_of_sixteen_bit_arrays_scales_what_it_is_asked_of(tmp_path, rng):
     assert np.array_equal(
         reopened.predict_proba(images[:1]), reopened.predict_proba(run.images[:1])
     )
+
+
+def test_a_run_scaled_by_an_earlier_version_opens_as_it_was(tmp_path, rng, monkeypatch):
+    images = rng.integers(100, 1000, (8, 16, 16)).astype(np.uint16)
+    images[0, 0, 0], images[1, 0, 0] = 0, 9000
+    # Lowest and highest of all were 0 and 255.
+    monkeypatch.setattr(
+        "alod.pool.levels_of", lambda image: (float(image.min()), float(image.max()))
+    )
+    with pytest.warns(UserWarning, match="from 0 to 9000"):
+        before = alod.open_run(tmp_path / "run", images, ["a", "b"], model="lenet5")
+    pixels = np.array(before.images)
+    monkeypatch.undo()
+    for given in ({}, {"images": images}):
+        run = again(tmp_path / "run", **given)
+        assert run.learner.span == (0, 9000) and np.array_equal(run.images, pixels)
+
+
+def test_photos_are_padded_in_a_run_that_was_made_so(photos, tmp_path):
+    cropped = alod.open_run(tmp_path / "cropped", photos[0], list(COLORS), **SMALL)
+    # As a process leaves it that was killed before there was a run.
+    shutil.copytree(cropped.folder / "pool", tmp_path / "run" / "pool")
+    run = alod.open_run(tmp_path / "run", photos[0], list(COLORS), fit="pad", **SMALL)
+    expected = alod.from_folder(photos[0], image_size=16, fit="pad")
+    assert np.array_equal(run.images, expected.images)
+    assert not np.array_equal(run.images, cropped.images)
+    with pytest.raises(AlodError, match="was made with fit='pad', not 'crop'"):
+        again(run.folder, fit="crop")
+    with pytest.raises(AlodError, match="was made with fit='crop', not 'pad'"):
+        again(cropped.folder, fit="pad")
+
+
+def test_a_run_takes_no_images_for_its_cache(photos, tmp_path):
+    (tmp_path / "mine").mkdir()
+    pool = photos[0].rename(tmp_path / "mine" / "pool")
+    with pytest.raises(AlodError, match="move the images out"):
+        alod.open_run(tmp_path / "mine", pool, list(COLORS), **SMALL)
+    assert all((pool / name).exists() for name in photos[1])
+
+
+def test_a_stack_among_the_photos_is_named_once(photos, tmp_path):
+    pages = [Image.new("RGB", (20, 20), color) for color in COLORS.values()]
+    pages[0].save(photos[0] / "stack.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(UserWarning, match=r"first page of 1 files that hold several: stack\.tif"):
+        run = alod.open_run(tmp_path / "run", photos[0], list(COLORS), **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again(run.folder)
+
+
+def darker(images):
+    return images * (0.5 + 0.5 * torch.rand(len(images), 1, 1, 1, device=images.device))
+
+
+def test_a_distortion_of_ones_own_is_given_again_and_goes_on_as_if_never_closed(photos, tmp_path):
+    run = alod.open_run(tmp_path / "run", photos[0], list(COLORS), augment=darker, **SMALL)
+    teach_right(run, photos[1], 9)
+    assert json.loads((run.folder / "run.json").read_text())["settings"]["augment"] == "given"
+    mend = r"an augment of your own; open it in Python, alod.open_run\(.*, augment=\.\.\.\)"
+    with pytest.raises(AlodError, match=mend):
+        again(run.folder)
+    other = again(run.folder, augment=darker)
+    weights = []
+    for each in (run, other):
+        each.fit()
+        weights.append(each.learner.model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def respelled(folder, form):

@@ -1,5 +1,7 @@
 """What is told about a labeling is true, and in plain words."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 import alod
 from alod import AlodError, stopping
 from alod.labeling import monitoring
+
+RESULTS = Path(__file__).parents[2] / "book" / "results"
 
 
 def history(kappas, changed, n_labeled):
@@ -69,6 +73,47 @@ def test_unstable_predictions_say_go_on():
     assert stopping.stopping_advice(past[:1]).startswith("Learn from one more batch")
     many = history([np.nan, 0.1], [np.nan, 0.6], [10, 20])
     assert "would change many of them" in stopping.stopping_advice(many)
+
+
+def audited(n_labeled, accuracy, answered=100):
+    rows = {"n_labeled": n_labeled, "audit_right": np.multiply(accuracy, answered)}
+    return pd.DataFrame({**rows, "audit_answered": answered})
+
+
+def test_a_power_law_is_forecast_as_it_goes_on():
+    n = np.array([50, 100, 150, 200, 300])
+    expected, low, high = stopping.forecast(audited(n, 0.95 - 2 * n**-0.6, 10**6), 300)
+    truth = 0.95 - 2 * 600**-0.6
+    assert expected == pytest.approx(truth, abs=0.005)
+    assert expected - 0.05 < low < truth < high < expected + 0.05
+
+
+def test_forecasts_of_recorded_curves_hold_as_often_as_they_say(rng):
+    table = pd.read_csv(RESULTS / "long_run.csv")
+    inside = []
+    for _, curve in table.groupby(["dataset", "model", "strategy", "seed"]):
+        n, accuracy = curve["n_labeled"].to_numpy(), curve["test_accuracy"].to_numpy()
+        past = audited(n[:5], rng.binomial(200, accuracy[:5]) / 200, 200)
+        _, low, high = stopping.forecast(past, int(n[5] - n[4]))
+        inside.append(low <= accuracy[5] <= high)
+    assert len(inside) == 30
+    assert np.mean(inside) >= 0.9
+
+
+def test_a_larger_audit_tells_more():
+    n, accuracy = [50, 100, 200, 400], [0.7, 0.8, 0.86, 0.9]
+    ends = [stopping.forecast(audited(n, accuracy, m), 100) for m in (20, 2000)]
+    assert ends[0].high - ends[0].low > 1.5 * (ends[1].high - ends[1].low)
+
+
+def test_what_cannot_be_forecast_is_refused_and_not_told():
+    with pytest.raises(AlodError, match="3 fits with an audit, each on more labels: expected 4"):
+        stopping.forecast(audited([10, 20, 30, 30], 0.5), 10)
+    with pytest.raises(AlodError, match="n_more=500: expected a whole number from 1 to 80"):
+        stopping.forecast(audited([10, 20, 30, 40], 0.5), 500)
+    past = audited([10, 20, 30, 40], [0.5, 0.6, 0.65, 0.7]).assign(changed=0.1, kappa=0.9)
+    assert any("With 40 more labels about" in line for line in monitoring.advice(past, []))
+    assert not any("more labels about" in line for line in monitoring.advice(past[:3], []))
 
 
 def test_the_first_fit_is_none_of_the_three_stable_rounds():
