@@ -8,7 +8,7 @@ import pytest
 import typer
 
 import alod
-from alod.cli import app
+from alod.cli import command_line
 from alod_book import chapters
 from alod_book.parameters import check_parameters, parameters_of
 
@@ -60,7 +60,9 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("page", "command"), dict.fromkeys(COMMANDS))
 def test_every_command_has_the_options_that_a_page_gives_it(page, command):
-    known = typer.main.get_command(app).commands[command.split()[1]].params
+    known = (
+        typer.main.get_command(command_line(command.split())).commands[command.split()[1]].params
+    )
     options = {option for parameter in known for option in parameter.opts}
     assert {word for word in command.split() if re.match("--?[a-z]", word)} <= options
 
