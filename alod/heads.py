@@ -55,8 +55,8 @@ def is_head(model: object) -> bool:
 class Head:
     """What learns from features of a pool, (N, D), and does what a classifier of images does.
 
-    Each fit starts anew from all labels: nothing of an earlier one is left, so that a state is
-    only whether there was one.
+    Each fit starts anew from all labels, `targets` int64 (L,), by a `seed`: nothing of an earlier
+    one is left, so that a `state` is only whether there was one.
 
     Examples
     --------
@@ -139,12 +139,12 @@ class Head:
         geometry.check_finite(logits)
         return logits
 
-    def dropped(self, *_: Any) -> Tensor:
-        """Refuse: nothing of a head is random."""
+    def dropped(self, *given: Any) -> Tensor:
+        """Refuse, whatever is `given`: nothing of a head is random, as (N, C) logits would be."""
         raise AlodError(f"model={type(self.module).__name__}: has no dropout; ask by margin")
 
     def n_steps(self, n_labeled: int) -> int:
-        """Return how many batches a fit sees: all that there are."""
+        """Return how many batches a fit sees, whatever `n_labeled`: all that there are."""
         return 2**40
 
     def state_dict(self) -> dict[str, Any]:

@@ -185,6 +185,11 @@ def _percent(runs: pd.DataFrame) -> str:
     return f"{accuracy.mean():.1f}{spread}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def p_told(value: float) -> str:
+    """Return the p-value `value` as tables have it: ``.042``, ``< .001``."""
+    return "<\u00a0.001" if value < 0.001 else f"{value:.3f}".lstrip("0")
+
+
 def labels_told(row: Mapping[Any, Any]) -> str:
     """Return the median of labels that reach a level, and how many seeds do if not all.
 

@@ -28,7 +28,7 @@ from pandas.io.formats.style import Styler
 
 from alod.experiments import evaluation
 from alod_book import figures
-from alod_book.comparisons import SUMMARIES, behind_and_ahead
+from alod_book.comparisons import SUMMARIES, behind_and_ahead, p_told
 from alod_book.figures import spelled
 from alod_book.one_run import pixels
 
@@ -63,7 +63,7 @@ def against_outlier(curves: pd.DataFrame, metric: str = "auc", caption: str = ""
             "final accuracy": (100 * end["test_accuracy"].mean()).map("{:.1f}".format),
             f"accuracy {SUMMARIES[metric]}": means.map("{:.1f}".format),
             "less than outlier": (-100 * tests["mean_difference"]).map("{:.1f}".format),
-            "p": tests["p_holm"].map(_p),
+            "p": tests["p_holm"].map(p_told),
         }
     )
     order = means.sort_values(ascending=False).index
@@ -97,15 +97,11 @@ def pools(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
             "margin": f"{foreign['margin']:.0f}",
             "accuracy: outlier": f"{means[pool, model, 'outlier']:.1f}",
             "the best rival": f"{spelled(rival)} {means[pool, model, rival]:.1f}",
-            "p": _p(best["p_holm"]),
+            "p": p_told(best["p_holm"]),
             "rivals behind": f"{behind_and_ahead(own)[0]} of {len(own)}",
             "seeds": best["n_seeds"],
         }
     return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
-
-
-def _p(value: float) -> str:
-    return "<\u00a0.001" if value < 0.001 else f"{value:.3f}".lstrip("0")
 
 
 def last_query(run: "Run", data: "Dataset", n: int = 20) -> go.Figure:

@@ -1,7 +1,13 @@
 """Images described once, by an encoder, and kept on disk.
 
 An `encoder` is a name: one that is fitted to the pool (:func:`alod.encoders.fit`) or a frozen one
-(:mod:`alod.data.pretrained`); or the user's own function or module.
+(:mod:`alod.data.pretrained`); or the user's own function or module. The `device` is where a network
+runs.
+
+>>> import alod
+>>> images = alod.load_dataset("mnist_mini").images[:100]
+>>> make("random_conv", images)(images).shape
+torch.Size([100, 50])
 """
 
 import csv
@@ -36,8 +42,11 @@ Read = Callable[[str], np.ndarray]
 _MEND = "give a folder that can be written"
 
 
-def check_encoder(_: str, encoder: Any) -> Any:
-    """Refuse what is no encoder, ``"none"`` besides; whether it can be had is asked later."""
+def check_encoder(name: str, encoder: Any) -> Any:
+    """Refuse what is no `encoder`, ``"none"`` besides; whether it can be had is asked later.
+
+    Any setting's `name` will do: what is refused is called the encoder.
+    """
     if not isinstance(encoder, str):
         if not callable(encoder):
             raise AlodError(f"encoder={encoder!r}: expected a name, a module or a function")
@@ -74,7 +83,7 @@ def make(encoder: Any, pool: Images, device: str | torch.device = "auto") -> Enc
 
 
 def identity(encoder: Any, pool: Images) -> str:
-    """Name an `encoder`, its make, and the `pool` if it is fitted to that."""
+    """Name an `encoder`, its make, and the `pool` (N, …) if it is fitted to that."""
     if is_fitted(encoder):
         return f"{encoder} {encoders.steps_of(encoder)} {checksum(pool):08x}"
     name = encoder if isinstance(encoder, str) else "given"
@@ -82,7 +91,7 @@ def identity(encoder: Any, pool: Images) -> str:
 
 
 def encoded(data: Dataset, encoder: str, device: str = "auto") -> Dataset:
-    """Return a data set with features (N, D) for its images, test images, too.
+    """Return a data set, `data` with features (N, D) for its images, test images, too.
 
     Kept below :func:`alod.data.known.data_folder`, so that other seeds and strategies find them.
     """

@@ -5,6 +5,10 @@ form; the extra ``alod[pretrained]`` brings its weights, so that it needs no net
 ``torchvision:resnet50`` and so on, ``timm:NAME``, ``hf:NAME`` of Hugging Face, ``onnx:FILE``; or it
 is the user's own, a module or function of images float32 (B, C, H, W) in [0, 1] that returns
 features (B, D), with what it likes to have as ``side``, 224 pixels by default.
+
+>>> encode = load(lambda images: images.mean((2, 3)), "cpu")
+>>> encode(torch.rand(5, 3, 8, 8)).shape
+torch.Size([5, 3])
 """
 
 import hashlib
@@ -93,7 +97,10 @@ def _pooled(output: Any) -> Tensor:
 
 
 def load(encoder: Any, device: str | torch.device = "auto") -> Frozen:
-    """Return the frozen `encoder` of that name, or the user's own; refuse what cannot be had."""
+    """Return the frozen `encoder` of that name, or the user's own; refuse what cannot be had.
+
+    It runs on the `device`.
+    """
     where = resolve_device(device)
     if not isinstance(encoder, str):
         if not callable(encoder):
@@ -114,7 +121,7 @@ def load(encoder: Any, device: str | torch.device = "auto") -> Frozen:
 
 
 def check(encoder: str) -> None:
-    """Refuse a name of no frozen encoder; whether it can be had is asked by :func:`load`."""
+    """Refuse an `encoder` that names no frozen one; :func:`load` asks whether it can be had."""
     kind, _, name = encoder.partition(":")
     if kind not in _LOADERS or (kind != "efficientnet_lite0") != bool(name):
         check_name("encoder", encoder, (*encoders.FEATURES, *KINDS))

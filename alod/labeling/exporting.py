@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from alod.labeling.run import LabelingRun
 
 SORTED = "sorted.csv"
-"""The table beside class folders: what :meth:`alod.labeling.run.LabelingRun.predicted` returns,
-and the ``path`` of each image."""
+"""Names the table beside class folders, of what :meth:`alod.labeling.run.LabelingRun.predicted`
+returns and the ``path`` of each image."""
 
 
 def write_tasks(run: "LabelingRun", indices: np.ndarray, path: Path, prefix: str) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from alod.errors import AlodError, check_count, check_name
+from alod_book.figures.cards import check_images
 from alod_book.figures.layout import check_length, finish, lay_under
 from alod_book.figures.points import add_cards, legend_entry, map_axes, points, scatter
 from alod_book.figures.style import CLASS_COLORS, GREY, GROUPS
@@ -29,6 +30,8 @@ _GLYPHS = {"initial": "■", "outlier": "◆", "core": "★", "foreign": "×"}
 # The side of a picture in pixels. Three shades of ten colors tell one point from several; the last
 # entry of the palette is clear.
 _PANEL, _SHADES = 320, (110, 180, 255)
+# Of a map of pictures, in pixels: the longer side of what the points span, a picture, its frame.
+_SPAN, _MARK, _FRAME = 1200, 60, 4
 
 
 def embedding_map(
@@ -44,12 +47,12 @@ def embedding_map(
     asked_round: ArrayLike | None = None,
     scores: ArrayLike | None = None,
     crowd: NDArray[np.number] | None = None,
+    pictures: bool = False,
 ) -> go.Figure:
     """Draw projected embeddings, marked by what each image is to the learner.
 
-    A click on a name in the legend leaves that group alone on the map, a second one brings the
-    others back. `title` is the finding, `note` a line under it: projection, n, trustworthiness.
-    UMAP and t-SNE are two figures: as two panels they would be 180 px wide on a phone.
+    A click on a name in the legend leaves that group alone, a second one brings the others back.
+    `title` is the finding, `note` a line under it: projection, n, trustworthiness.
 
     Parameters
     ----------
@@ -69,6 +72,8 @@ def embedding_map(
     crowd : ndarray of number (M, 2), optional
         More images of the pool, small behind the others and not to be pointed at: a page can hold
         60,000 points but not as many images. Whole numbers weigh least.
+    pictures : bool
+        Each image stands above its point, framed in its group's color; faint if never asked for.
     """
     check_name("color_by", color_by, ("group", "class"))
     xy, names, numbers = points(coordinates, targets, classes, indices)
@@ -79,7 +84,11 @@ def embedding_map(
     if color_by == "class" and targets is None:
         raise AlodError('color_by="class" without targets: pass the class of each image')
 
+    rounds = np.full(len(xy), -1) if asked_round is None else np.asarray(asked_round)
+    check_length("asked_round", rounds, len(xy))
     fig = go.Figure()
+    if pictures:
+        xy, sheet = _pictured(xy, groups, rounds < 0, check_images(np.asarray(images)))
     if crowd is not None:
         fig.add_trace(_crowd(crowd))
     shown = [group for group in GROUPS if (groups == group).any()]
@@ -89,7 +98,7 @@ def embedding_map(
         parts = [own & (names == name) for name in pd.unique(names[own])]
         for part in parts:
             name = str(names[part][0])
-            style = dict(marker)
+            style = marker | ({"size": 5} if pictures else {})
             if color_by == "class":
                 style["color"] = _class_color(name, names, classes)
                 if group != "pool":
@@ -112,9 +121,9 @@ def embedding_map(
         for group in shown
     )
     map_axes(fig)
-    finish(fig, title, f"Map of image embeddings: {counts}.", 520, note=note)
-    rounds = np.full(len(xy), -1) if asked_round is None else np.asarray(asked_round)
-    check_length("asked_round", rounds, len(xy))
+    finish(fig, title, f"Map of image embeddings: {counts}.", 680 if pictures else 520, note=note)
+    if pictures:
+        lay_under(fig, *sheet)
     batch = int(rounds[groups == "outlier"].max(initial=-1))
     batch = batch if batch >= 0 or (rounds < 0).all() else 0
     return add_cards(fig, images, numbers, names, asked_round, scores, batch)
@@ -186,6 +195,31 @@ def _crowd(xy: NDArray[np.number]) -> go.Scattergl:
         # What is offered as data leaves out what cannot be pointed at, but for this.
         meta={"columns": []},
     )
+
+
+def _pictured(
+    xy: NDArray[np.float32],
+    groups: NDArray[np.str_],
+    faint: NDArray[np.bool_],
+    images: NDArray[np.uint8],
+) -> tuple[NDArray[np.float32], tuple[str, float, float]]:
+    """Return points in pixels of a sheet, and the sheet: each image stands above its point."""
+    (left, low), (right, top) = xy.min(0), xy.max(0)
+    unit = _SPAN / max(right - left, top - low, 1e-6)
+    corners = ((xy - [left, top]) * [unit, -unit]).round().astype(int)
+    width, height = (corners.max(0) + _MARK).tolist()
+    sheet = Image.new("RGBA", (width, height))
+    for row in np.argsort(~faint, kind="stable"):
+        frame = Image.new("RGB", (_MARK, _MARK), GROUPS[groups[row]][1]["color"])
+        picture = Image.fromarray(images[row]).convert("RGB")
+        frame.paste(picture.resize((_MARK - 2 * _FRAME,) * 2), (_FRAME, _FRAME))
+        frame.putalpha(120 if faint[row] else 255)
+        sheet.alpha_composite(frame, tuple(corners[row].tolist()))
+    file = io.BytesIO()
+    sheet.save(file, "WEBP", quality=80)
+    source = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    feet = corners + np.array([_MARK / 2, _MARK])
+    return feet.astype(np.float32), (source, width, height)
 
 
 def _class_order(names: NDArray[Any], classes: Sequence[str] | None) -> list[str]:

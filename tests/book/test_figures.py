@@ -14,6 +14,7 @@ from alod.experiments.evaluation import (
     summarize,
 )
 from alod_book import figures
+from alod_book.figures import GROUPS
 from alod_book.results import published_curves
 
 BUDGETS = [50, 100, 200, 400]
@@ -350,6 +351,28 @@ def test_a_map_brings_its_images_and_the_batch_that_it_marks():
     assert moving.layout.meta["cards"]["batch"] == 0
     assert "cards" not in figures.embedding_map(xy, only_first).layout.meta
     assert "batch" not in figures.embedding_map(xy, only_first, images=images).layout.meta["cards"]
+
+
+def test_pictures_on_a_map_stand_above_their_points_and_are_framed_by_group():
+    xy, groups = np.array([[0, 0], [0, 1], [3, 1.0]]), ["pool", "initial", "outlier"]
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    images[[0, 1, 2], :, :, [0, 1, 2]] = 250
+    fig = figures.embedding_map(xy, groups, images=images, asked_round=[-1, 0, 1], pictures=True)
+    source = fig.layout.images[0].source
+    sheet = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
+    assert sheet.size == (fig.layout.images[0].sizex, fig.layout.images[0].sizey)
+    points = {int(trace.customdata[0]): trace for trace in fig.data if trace.type == "scattergl"}
+    frames = [GROUPS[group][1]["color"] for group in groups]
+    for row, trace in points.items():
+        x, foot = round(float(trace.x[0])), round(float(trace.y[0]))
+        *color, alpha = sheet.getpixel((x, foot - 30))
+        assert np.argmax(color) == row and (alpha < 200) == (row == 0)  # never asked for: faint
+        frame = sheet.getpixel((x, foot - 2))
+        wanted = [int(frames[row][i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(np.array(frame[:3]) - wanted).max() < 40
+    assert points[0].x[0] == points[1].x[0] < points[2].x[0]
+    assert points[0].y[0] > points[1].y[0]  # the sheet's rows go down
+    assert fig.layout.yaxis.range[0] > fig.layout.yaxis.range[1]
 
 
 @pytest.mark.parametrize("shape", [(7, 28, 28), (7, 32, 32, 3)])

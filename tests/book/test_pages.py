@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 import alod
+from alod.cli import command_line
 from alod_book import chapters
 from alod_book.parameters import check_parameters, parameters_of
 
@@ -46,6 +48,23 @@ def test_every_recipe_names_a_chapter_and_parameters_that_it_has(page, command):
     for name, values in pairs:
         for value in values.split(","):
             check_parameters(notebook, {name: value})
+
+
+COMMANDS = [
+    (path.name, command)
+    for path in [ROOT / "README.md", *sorted((ROOT / "book").glob("*.[mi][dp]*"))]
+    for command in commands_in(path)
+    if re.match(r"alod (?!book)[a-z]+ .*--", command)
+]
+
+
+@pytest.mark.parametrize(("page", "command"), dict.fromkeys(COMMANDS))
+def test_every_command_has_the_options_that_a_page_gives_it(page, command):
+    known = (
+        typer.main.get_command(command_line(command.split())).commands[command.split()[1]].params
+    )
+    options = {option for parameter in known for option in parameter.opts}
+    assert {word for word in command.split() if re.match("--?[a-z]", word)} <= options
 
 
 def test_every_mention_of_the_repository_agrees_with_the_config():
