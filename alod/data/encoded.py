@@ -14,6 +14,7 @@ import csv
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -132,6 +133,8 @@ def kept(
     with refusing(cache, _MEND):
         cache.mkdir(parents=True, exist_ok=True)
         number, width, known = _known(cache, about)
+        if number and not known:
+            warnings.warn(f"{cache}: held what another encoder made; encoding anew", stacklevel=2)
         there = set(known)
         missing = [entry for entry in wanted if entry not in there]
         if missing:
