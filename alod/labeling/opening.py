@@ -117,7 +117,8 @@ def _with_encoder(path: Path, images: Source, given: dict[str, Any]) -> dict[str
     if "encoder" not in given and is_head(given.get("model", "linear")):
         encoder, told = best_encoder(images)
         if encoder == "none" and "model" in given and not _is_features(images):
-            encoder = "self_supervised"  # a model of features was asked for
+            encoder = "self_supervised"
+            told = f"model={given['model']!r} learns from features: by encoder={encoder!r}"
         if told:
             warnings.warn(f"{path}: {told}", stacklevel=2)
         given = given | {"encoder": encoder}

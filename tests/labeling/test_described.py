@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import alod
-from alod import AlodError
+from alod import AlodError, encoders
 from alod.data import pretrained
 from alod.labeling import described
 
@@ -169,3 +169,10 @@ def test_images_given_as_arrays_are_described_as_the_runs_are(photos, tmp_path):
     whole = np.stack([np.asarray(Image.open(photos / name)) for name in run.files])
     shares = run.predict_proba(whole.transpose(0, 3, 1, 2))
     assert (shares.argmax(1) == truth(run)).mean() > 0.9
+
+
+def test_a_head_on_images_without_an_encoder_says_what_describes_them(mini, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoders, "STEPS", 1)
+    with pytest.warns(UserWarning, match="model='linear' learns from features: by encoder='self_"):
+        run = alod.open_run(tmp_path / "run", mini.images[:40], ["a", "b"], model="linear")
+    assert run.settings.encoder == "self_supervised" and run.learner.images.ndim == 2
