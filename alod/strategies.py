@@ -334,19 +334,24 @@ def get(strategy: str | Strategy, params: Mapping[str, Any]) -> Strategy:
 
 
 def _found(name: str) -> Strategy:
-    module, _, path = str(name).partition(":")
-    if not path:
-        check_name("strategy", name, STRATEGIES)
-        return STRATEGIES[name]
+    if ":" in str(name):
+        return cast(Strategy, imported("strategy", name))
+    check_name("strategy", name, STRATEGIES)
+    return STRATEGIES[name]
+
+
+def imported(kind: str, name: str) -> Callable[..., Any]:
+    """Return what a `name`, ``module:function``, stands for, a `kind` of thing, or refuse it."""
+    module, _, path = name.partition(":")
     mend = "expected 'module:function', importable from here"
     try:
         found = attrgetter(path)(import_module(module))
     except Exception as error:  # Whatever the user's module raises.
         told = f"{type(error).__name__}: {one_line(error)}"
-        raise AlodError(f"strategy {name!r}: {mend}; {told}") from error
+        raise AlodError(f"{kind} {name!r}: {mend}; {told}") from error
     if not callable(found):
-        raise AlodError(f"strategy {name!r}: {mend}, is {found!r}")
-    return cast(Strategy, found)
+        raise AlodError(f"{kind} {name!r}: {mend}, is {found!r}")
+    return found
 
 
 def name_of(strategy: str | Strategy) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from tqdm import tqdm
 
 from alod import encoders
@@ -94,11 +95,16 @@ def identity(encoder: Any, pool: Images) -> str:
 def encoded(data: Dataset, encoder: str, device: str = "auto") -> Dataset:
     """Return a data set, `data` with features (N, D) for its images, test images, too.
 
-    Kept below :func:`alod.data.known.data_folder`, so that other seeds and strategies find them.
+    Kept below :func:`alod.data.known.data_folder`, so that other seeds and strategies find them;
+    of several processes, one encodes and the others wait.
     """
     told = [identity(encoder, data.images), checksum(data.images), checksum(data.test_images)]
     name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     path = data_folder() / "encoded" / f"{name}.npz"
+    lock = FileLock(path.with_suffix(".lock"))
+    with suppress(OSError, NotImplementedError):  # nowhere to keep it: encoded anew the next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
         with np.load(path) as kept:
             pool, test = kept["pool"], kept["test"]
@@ -107,9 +113,10 @@ def encoded(data: Dataset, encoder: str, device: str = "auto") -> Dataset:
         pool, test = encode(data.images).numpy(), encode(data.test_images).numpy()
         content = io.BytesIO()
         np.savez(content, pool=pool, test=test)
-        with suppress(AlodError, OSError):  # nowhere to keep it: encoded anew the next time
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(AlodError):
             write_atomically(path, content.getvalue())
+    finally:
+        lock.release()
     features, test_features = torch.from_numpy(pool), torch.from_numpy(test)
     return replace(data, images=features, test_images=test_features, augment="none")
 

@@ -12,7 +12,7 @@ import os
 import socket
 import tempfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from alod.errors import AlodError, check_name
+from alod.errors import AlodError, check_name, one_line
 
 if TYPE_CHECKING:  # `alod data` lists files, without torch
     from alod.data.arrays import Dataset
@@ -80,7 +80,9 @@ def load_dataset(name: str, folder: Path | str | None = None) -> "Dataset":
     by default :func:`data_folder`, and verified by MD5; Fashion-MNIST also from where Debian's
     package ``dataset-fashion-mnist`` puts it. What is not there is downloaded through torchvision;
     what is damaged is refused, and left as it is. ``mnist_mini`` and ``fashion_mnist_mini`` (6,000
-    + 1,000, equally many of each class) come with this package.
+    + 1,000, equally many of each class) come with this package. ``module:function`` is one of your
+    own: what the function, called without arguments, returns, checked as by
+    :func:`alod.data.arrays.from_arrays`.
 
     Sources: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
     recognition"; Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for
@@ -90,7 +92,9 @@ def load_dataset(name: str, folder: Path | str | None = None) -> "Dataset":
 
     from alod.data.arrays import Dataset
 
-    check_name("data set", name, DATASETS)
+    check_dataset(name)
+    if ":" in name:
+        return _own(name)
     source = _SOURCES[name.removesuffix("_mini")]
     arrays = _read(name, data_folder(folder))
     images, targets, test_images, test_targets = map(torch.from_numpy, arrays)
@@ -103,6 +107,31 @@ def load_dataset(name: str, folder: Path | str | None = None) -> "Dataset":
         classes=source.classes,
         augment=source.augment,
     )
+
+
+def check_dataset(name: str) -> None:
+    """Refuse a `name` that is neither one of `DATASETS` nor an importable ``module:function``."""
+    if ":" not in str(name):
+        check_name("data set", name, DATASETS)
+        return
+    from alod.strategies import imported
+
+    imported("data set", name)
+
+
+def _own(name: str) -> "Dataset":
+    from alod.data.arrays import Dataset, from_arrays
+    from alod.strategies import imported
+
+    try:
+        made = imported("data set", name)()
+        if isinstance(made, Dataset):
+            arrays = made.images, made.targets, made.test_images, made.test_targets
+            return replace(from_arrays(*arrays, made.classes, name), augment=made.augment)
+    except Exception as error:  # whatever the user's function raises
+        kind = "" if isinstance(error, AlodError) else f"{type(error).__name__}: "
+        raise AlodError(f"data set {name!r}: {kind}{one_line(error)}") from error
+    raise AlodError(f"data set {name!r}: expected what alod.from_arrays returns, is {type(made)!r}")
 
 
 def data_folder(folder: Path | str | None = None) -> Path:

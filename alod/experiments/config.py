@@ -42,8 +42,9 @@ class ExperimentConfig(Recipe):
 
     The settings of :class:`alod.recipe.Recipe`; `augment` besides ``"auto"``, which takes what the
     data set says leaves its classes alone, and a `strategy` of one's own as ``"module:function"``,
-    so that other processes find it. And `dataset`: a name in :data:`alod.data.known.DATASETS`, or
-    any where :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
+    so that other processes find it. And `dataset`: a name in :data:`alod.data.known.DATASETS`,
+    ``"module:function"``, where target -1 is what the oracle answers to strangers, or any where
+    :func:`run_experiment` is given the data; `pool`: ``"clean"``, or a stress pool of
     :func:`alod.experiments.stress.make`, drawn by the seed. `n_initial`, `n_query`, `rounds`:
     labels bought at first, in each round, and rounds after the first set; or `budgets`: labels
     bought in all after each of these, ascending. `encoder`: what describes the images, once,
@@ -70,7 +71,9 @@ class ExperimentConfig(Recipe):
         "Distortions: auto, none, digits, clothing or photos.",
         one_of(("auto", *training.AUGMENTATIONS)),
     )
-    dataset: str = setting("mnist_mini", "mnist, fashion_mnist, mnist_mini or fashion_mnist_mini.")
+    dataset: str = setting(
+        "mnist_mini", "mnist, fashion_mnist, either with _mini, or your own, module:function."
+    )
     n_initial: int = setting(100, "Labels in the first set.", whole(1))
     n_query: int = setting(100, "Labels bought in each round.", whole(0))
     rounds: int = setting(9, "Rounds after the first set.", whole(0))

@@ -5,6 +5,7 @@
   what the file says of those.
 - ``seeds`` takes the place of ``seed``: a number n stands for 0 to n - 1, a list for itself.
 - The file may be a list of such blocks.
+- ``strategy`` and ``dataset`` may be your own, ``module:function``, importable from where you are.
 
 Two data sets × three strategies × ten seeds, ResNet18 with fewer rounds and five seeds::
 
@@ -28,7 +29,7 @@ from typing import Any
 
 import yaml
 
-from alod.data.known import DATASETS
+from alod.data.known import check_dataset
 from alod.errors import AlodError, check_count, check_name, one_line
 from alod.experiments.config import FIELDS, ExperimentConfig
 
@@ -111,7 +112,7 @@ def _expand(spec: object) -> list[ExperimentConfig]:
             settings = _merged(choices)
             for seed in _seeds(settings.pop("seeds", 1)):
                 config = ExperimentConfig(**settings, seed=seed)
-                check_name("data set", config.dataset, DATASETS)
+                check_dataset(config.dataset)
                 configs.append(config)
         except AlodError as error:
             where = ", ".join(f"{name}={value!r}" for name, value in told.items())

@@ -33,8 +33,8 @@ from tqdm import tqdm
 from alod import training
 from alod.data.arrays import Dataset
 from alod.data.encoded import encoded
-from alod.data.known import DATASETS, load_dataset
-from alod.errors import AlodError, check_name, one_line
+from alod.data.known import load_dataset
+from alod.errors import AlodError, one_line
 from alod.experiments import stress
 from alod.experiments.config import SETTINGS, ExperimentConfig, later_defaults, written
 from alod.experiments.diagnose import diagnose, state
@@ -157,13 +157,14 @@ def load_run(folder: str | Path) -> Run:
 def check_data(config: ExperimentConfig, data: Dataset | None = None) -> Dataset:
     """Return the data, loaded if need be; refuse too few images, missing targets, a lone class."""
     if data is None:
-        check_name("data set", config.dataset, DATASETS)
         data = load_dataset(config.dataset)
     _check_size(config, data)
-    if (data.targets < 0).any():
+    # One's own data set may hold strangers, as a stress pool does.
+    if (data.targets < 0).any() and ":" not in config.dataset:
         raise AlodError(f"{data.name}: has images without target; an experiment needs them all")
     if len(data.classes) < 2:
         raise AlodError(f"{data.name}: has classes={data.classes}; an experiment needs two or more")
+    stress.check(config.pool, data)
     return data
 
 

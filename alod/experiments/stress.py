@@ -82,12 +82,19 @@ def make(data: Dataset, name: str, seed: int = 0) -> Dataset:
     what the oracle answers.
     """
     check_name("pool", name, NAMES)
+    check(name, data)
     if name == "clean":
         return data
+    return POOLS[name](data, np.random.default_rng([seed, NAMES.index(name)]))
+
+
+def check(name: str, data: Dataset) -> None:
+    """Refuse a stress pool, by its `name`, that cannot be made of `data`."""
     if name.startswith("foreign") and "hard" not in name and data.name not in STRANGERS:
         expected = f"expected one of {', '.join(STRANGERS)}, or add your own with target -1"
         raise AlodError(f"pool={name!r}: no images foreign to {data.name!r} are known; {expected}")
-    return POOLS[name](data, np.random.default_rng([seed, NAMES.index(name)]))
+    if name != "clean" and (data.targets == UNKNOWN).any():
+        raise AlodError(f"pool={name!r}: {data.name} has images without target; give pool='clean'")
 
 
 def _mixed(data: Dataset, strangers: Tensor, percent: int, rng: Generator) -> Dataset:

@@ -18,8 +18,8 @@ import pandas as pd
 from joblib.externals.loky import BrokenProcessPool
 from tqdm import tqdm
 
-from alod.data.known import DATASETS, load_dataset
-from alod.errors import AlodError, check_count, check_name, one_line
+from alod.data.known import load_dataset
+from alod.errors import AlodError, check_count, one_line
 from alod.experiments.cluster import check_workers, connect
 from alod.experiments.config import ExperimentConfig
 from alod.experiments.record import tidy
@@ -74,7 +74,6 @@ def run_sweep(
     jobs = min(joblib.cpu_count(), len(runs)) if jobs is None else jobs
     check_count("jobs", jobs, 1)
     for config in runs.values():
-        check_name("data set", config.dataset, DATASETS)
         # Loaded here first, so that no two workers download it at the same time.
         check_data(config, _dataset(config.dataset))
         if dask is None:
@@ -129,7 +128,7 @@ def _compute(runs: Mapping[Path, ExperimentConfig], at_once: str) -> dict[Path, 
 
 def _attempt(config: ExperimentConfig, folder: Path, path: list[str]) -> tuple[Path, str | None]:
     """Do one run in a worker, leaving a mark that only the death of the process leaves behind."""
-    if ":" in config.strategy:
+    if ":" in config.strategy + config.dataset:
         # The user's own: found where the sweep's process finds it, which the worker may not know.
         sys.path += [place for place in path if place not in sys.path]
     if _n_tries(folder) >= TRIES:
