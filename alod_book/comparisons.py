@@ -31,7 +31,6 @@ import pandas as pd
 import plotly.graph_objects as go
 from pandas.io.formats.style import Styler
 
-from alod.errors import AlodError
 from alod.experiments import evaluation
 from alod_book import figures, results
 from alod_book.figures import spelled
@@ -121,7 +120,7 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
         lambda own: len(own.drop_duplicates())
     )
     kept = curves[curves["strategy"].map(everywhere) == everywhere.max()]
-    order = _rank_strategies(kept, metric)["strategy"]
+    order = evaluation.mean_ranks(kept, metric)["strategy"]
     means = evaluation.areas(kept, metric).pivot_table(
         index="strategy", columns=list(evaluation.SETTING), values=metric, sort=False
     )
@@ -130,7 +129,7 @@ def ranks(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
     # Two rows of names, which fit the page.
     table.columns = pd.MultiIndex.from_tuples([(spelled(d), spelled(m)) for d, m in pairs])
     for place, (summary, told) in enumerate(SUMMARIES.items()):
-        ranked = _rank_strategies(kept, summary).set_index("strategy")
+        ranked = evaluation.mean_ranks(kept, summary).set_index("strategy")
         table.insert(place, ("mean rank", told), ranked["mean_rank"])
     return figures.table(table.rename(index=spelled), caption=caption)
 
@@ -205,29 +204,3 @@ def behind_and_ahead(tests: pd.DataFrame) -> tuple[int, int]:
     """Count who is measurably behind the reference of some `tests`, and who ahead of it."""
     sure = tests[tests["p_holm"] < 0.05]["mean_difference"]
     return int((sure < 0).sum()), int((sure > 0).sum())
-
-
-def _rank_strategies(curves: pd.DataFrame, metric: str = "auc") -> pd.DataFrame:
-    """Rank strategies in each setting by their mean over seeds, then average the ranks.
-
-    Every strategy must have run in every setting: ranks among different rivals do not compare. By
-    `metric`, of `curves`, one row per strategy, best first: ``strategy``, ``mean_rank`` (1 is best,
-    ties share their mean rank), ``n_settings`` and the mean of the metric over settings.
-    """
-    means = evaluation.areas(curves, metric).pivot_table(
-        index=list(evaluation.SETTING), columns="strategy", values=metric, sort=False, observed=True
-    )
-    settings = means.index.to_frame().astype(str).agg(" ".join, axis="columns")
-    gaps = [
-        f"{name} in {where}"
-        for where, missing in zip(settings, means.isna().to_numpy(), strict=True)
-        for name in means.columns[missing]
-    ]
-    if gaps:
-        told = "expected every strategy in every setting"
-        mend = "run these or leave out that strategy or setting"
-        raise AlodError(f"no runs of {', '.join(gaps)}: {told}; {mend}")
-    ranks = means.rank(axis="columns", ascending=False)
-    table = {"mean_rank": ranks.mean(), "n_settings": len(means), metric: means.mean()}
-    ordered = pd.DataFrame(table).sort_values("mean_rank", kind="stable")
-    return ordered.rename_axis("strategy").reset_index()

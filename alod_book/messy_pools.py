@@ -20,6 +20,7 @@ Examples
 '–'
 """
 
+import json
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -28,7 +29,7 @@ from pandas.io.formats.style import Styler
 
 from alod.experiments import evaluation
 from alod_book import figures
-from alod_book.comparisons import SUMMARIES, behind_and_ahead, p_told
+from alod_book.comparisons import SUMMARIES, behind_and_ahead, p_told, variants
 from alod_book.figures import spelled
 from alod_book.one_run import pixels
 
@@ -102,6 +103,39 @@ def pools(curves: pd.DataFrame, metric: str = "auc", caption: str = "") -> Style
             "seeds": best["n_seeds"],
         }
     return figures.table(pd.DataFrame.from_dict(rows, orient="index"), caption=caption)
+
+
+def filter_and_query(
+    curves: pd.DataFrame, metric: str = "final", reference: str = "outlier"
+) -> go.Figure:
+    """Draw apart what the filter gives on one pool, and what each query gives.
+
+    ``strategy_params`` says who has the filter (``two_sided``); ``outlier`` has it by default. The
+    title says how many rivals with it are measurably behind the `reference`, and ahead of it.
+    """
+    filtered = [
+        json.loads(params).get("two_sided", strategy == "outlier")
+        for strategy, params in curves[["strategy", "strategy_params"]].to_numpy()
+    ]
+    names = variants(curves).str.replace(r", (not )?two sided", "", regex=True)
+    named = curves.assign(strategy=names, filtered=filtered)
+    end = named[named["n_labeled"] == named["n_labeled"].max()]
+    areas = evaluation.areas(named, metric, setting=(*evaluation.SETTING, "filtered"))
+    by = ["strategy", "filtered"]
+    means = areas.groupby(by)[metric].mean().rename("accuracy").to_frame()
+    means["foreign"] = end.groupby(by)["n_foreign"].mean() / end["n_labeled"].iloc[0]
+    tests = evaluation.gains(named[named["filtered"]], reference, metric)
+    behind, ahead = (count or "none" for count in behind_and_ahead(tests))
+    (dataset,) = tests["dataset"].unique()
+    return figures.filter_and_query(
+        means.reset_index(),
+        tests,
+        title=f"{spelled(dataset)}: of {len(tests)} rivals with the same filter, {behind} "
+        f"{'is' if behind in (1, 'none') else 'are'} measurably behind {spelled(reference)} and "
+        f"{ahead} ahead",
+        reference=reference,
+        share=f"accuracy {SUMMARIES[metric]}",
+    )
 
 
 def last_query(run: "Run", data: "Dataset", n: int = 20) -> go.Figure:

@@ -109,6 +109,47 @@ def overall(curves: pd.DataFrame, metric: str = "auc", reference: str = "outlier
     return figures.gain_intervals(table, title=title, reference=reference, summary=summary)
 
 
+def apart(
+    curves: pd.DataFrame,
+    metric: str = "auc",
+    setting: Sequence[str] = evaluation.SETTING,
+    reference: str = "outlier",
+) -> go.Figure:
+    """Draw mean ranks over several settings, and who is not told apart by them.
+
+    `setting` names the columns that tell settings apart; every strategy must have run in each. The
+    title says by which summary, and how many strategies are told apart from the `reference`.
+    """
+    table = evaluation.mean_ranks(curves, metric, setting=setting)
+    ranks = table.set_index("strategy")["mean_rank"]
+    behind = ranks.drop(reference) - ranks[reference]
+    needed = table["critical_difference"].iloc[0]
+    counts = [(behind >= needed).sum() or "none", (behind <= -needed).sum() or "none"]
+    title = (
+        f"Ranked by {evaluation.METRICS[metric]}: of {len(behind)} rivals of "
+        f"{spelled(reference)}, {counts[0]} {'is' if counts[0] in (1, 'none') else 'are'} told "
+        f"apart behind it and {counts[1]} ahead"
+    )
+    return figures.critical_difference(table, title=title)
+
+
+def each_alone(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -> go.Figure:
+    """Draw every learning curve of one setting in a panel of its own, above a reference's.
+
+    The best by `metric` first. The title says how many of them end above the `reference`.
+    """
+    gains = evaluation.gains(curves, reference, metric)
+    order = [reference, *gains["strategy"]]
+    ends = evaluation.gains(curves, reference, "final")["mean_difference"]
+    (dataset,) = gains["dataset"].unique()
+    return figures.learning_panels(
+        curves.sort_values("strategy", key=lambda own: own.map(order.index), kind="stable"),
+        reference,
+        title=f"{spelled(dataset)}: {(ends > 0).sum()} of {len(ends)} strategies end above "
+        f"{spelled(reference)}",
+    )
+
+
 def labels_needed(curves: pd.DataFrame, accuracies: Sequence[float], caption: str = "") -> Styler:
     """Show how many labels each strategy needs for some test `accuracies`, in [0, 1].
 

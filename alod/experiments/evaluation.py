@@ -1,8 +1,8 @@
 """Learning curves as numbers: areas, labels to a target, paired tests.
 
-Nothing here trains, draws or imports torch. Bad tables are refused in one line: columns missing,
-two rows for one run and budget, runs of a setting without a range of budgets in common, seeds or
-settings that one strategy has and another lacks.
+Nothing here trains, draws or imports torch. Bad tables are refused in one line: columns or values
+missing, two rows for one run and budget, runs of a setting without a range of budgets in common,
+seeds or settings that one strategy has and another lacks.
 
 - `curves`, a table: one row per run and round, the columns in `setting` (or `by`), `compare`,
   ``seed, n_labeled, test_accuracy``.
@@ -11,7 +11,8 @@ settings that one strategy has and another lacks.
 - `metric`: what a run is summed up by, in [0, 1], one of :data:`METRICS`.
 - `compare`: the column whose values are compared, ``"strategy"``, or what an ablation varies;
   `reference`: the value of it that the others are measured against.
-- `setting`: the columns that make a setting, by default a data set with a classifier.
+- `setting`: the columns that make a setting, by default a data set with a classifier; with
+  ``"n_query", "budgets"`` (text, in recorded tables) those of other batches are others.
 - `by`: the columns that distinguish the curves that are averaged over seeds.
 
 >>> round(area_under_curve([50, 100, 200], [0.7, 0.8, 0.9]), 3)
@@ -198,6 +199,104 @@ def overall_gains(
     return found.rename_axis(compare).reset_index().assign(n_settings=n_settings)
 
 
+def equivalence(
+    curves: DataFrame,
+    reference: str = "random",
+    margin: float = 0.005,
+    metric: str = "auc",
+    compare: str = "strategy",
+    setting: Columns = SETTING,
+    overall: bool = False,
+) -> DataFrame:
+    """Test whether each strategy is level with one of them, paired by seed.
+
+    Two one-sided tests (Schuirmann 1987, "A comparison of the two one-sided tests procedure and the
+    power approach for assessing the equivalence of average bioavailability"): the mean difference
+    is within ± `margin`, in units of the metric, above 0. Within each setting as in `gains`, or
+    `overall` in the mean over settings as in `overall_gains`; rows and order are theirs. In place
+    of what they test: ``low, high`` (90 % interval, not corrected; in ± `margin` where p < .05),
+    ``p_tost, p_holm`` (corrected over the strategies, of the setting or overall), ``level``
+    (``p_holm`` below .05, bool). Not level does not mean different.
+    """
+    if not margin > 0:
+        raise AlodError(f"margin={margin!r}: expected a number above 0, such as 0.005")
+    found = (overall_gains if overall else gains)(curves, reference, metric, compare, setting)
+    freedom, mean = found["n_seeds"] - 1, found["mean_difference"]
+    error = (found["high"] - found["low"]) / 2 / stats.t.ppf(0.975, freedom)
+    half = error * stats.t.ppf(0.95, freedom)
+    # Without spread it is certain.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.divide(margin - mean.abs(), error)
+    found["low"], found["high"] = mean - half, mean + half
+    found["p_value"] = np.where(error > 0, stats.t.sf(statistic, freedom), mean.abs() >= margin)
+    own = [np.zeros(len(found))] if overall else list(setting)
+    found["p_holm"] = found.groupby(own, sort=False)["p_value"].transform(holm)
+    found = found.rename(columns={"p_value": "p_tost"})
+    return found.assign(level=found["p_holm"] < 0.05)
+
+
+def wins_and_losses(
+    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
+    """Count in how many settings each strategy is measurably ahead of each other, and behind.
+
+    By `compare_strategies`, at .05. One row per ordered pair: ``first, second, wins, ties, losses``
+    of the first; a tie is a test that does not tell the two apart, which need not be level.
+    """
+    tests = compare_strategies(curves, metric, compare, setting)
+    ahead = np.sign(tests["mean_difference"]).where(tests["p_holm"] < 0.05, 0)
+    pairs = tests[["first", "second"]].assign(wins=ahead > 0, ties=ahead == 0, losses=ahead < 0)
+    turned = {"first": "second", "second": "first", "wins": "losses", "losses": "wins"}
+    both = pd.concat([pairs, pairs.rename(columns=turned)])
+    return both.groupby(["first", "second"], sort=False, as_index=False).sum()
+
+
+def mean_ranks(
+    curves: DataFrame, metric: str = "auc", compare: str = "strategy", setting: Columns = SETTING
+) -> DataFrame:
+    """Rank strategies in each setting by their mean over seeds, and test their mean ranks.
+
+    Every strategy must have run in every setting: ranks among different rivals do not compare. One
+    row per strategy, best first: `compare`, ``mean_rank`` (1 is best, ties share their mean rank),
+    ``n_settings``, the mean of `metric` over them, and, the same for all, ``p_friedman`` (Friedman
+    1937, "The use of ranks to avoid the assumption of normality", corrected for ties),
+    ``p_iman_davenport`` (1980, "Approximations of the critical region of the Friedman statistic";
+    NaN for one setting) and ``critical_difference``: who is farther apart differs at .05 (Nemenyi
+    1963, "Distribution-free multiple comparisons", as in Demšar 2006, "Statistical comparisons of
+    classifiers over multiple data sets"). Settings are taken to be independent of each other, which
+    those of one data set are not.
+    """
+    means = areas(curves, metric, compare, setting).pivot_table(
+        metric, list(setting), compare, sort=False, observed=True
+    )
+    gaps = [
+        f"{name} in {' '.join(map(str, where))}"
+        for where, lacks in zip(
+            means.index.to_frame().to_numpy(), means.isna().to_numpy(), strict=True
+        )
+        for name in means.columns[lacks]
+    ]
+    if gaps:
+        told = "expected every strategy in every setting"
+        mend = "run these or leave out that strategy or setting"
+        raise AlodError(f"no runs of {', '.join(gaps)}: {told}; {mend}")
+    ranks = means.rank(axis="columns", ascending=False)
+    n, k = ranks.shape
+    off = ranks - (k + 1) / 2
+    spread = float(np.square(off.to_numpy()).sum())
+    # Of ties alone there is no spread; where all settings agree, nothing is left to divide by.
+    chi2 = (k - 1) * float(np.square(off.sum()).sum()) / spread if spread else 0.0
+    left = n * (k - 1) - chi2
+    f = (n - 1) * chi2 / left if left > 1e-9 else np.inf
+    table = {"mean_rank": ranks.mean(), "n_settings": n, metric: means.mean()}
+    table["p_friedman"] = float(stats.chi2.sf(chi2, k - 1))
+    table["p_iman_davenport"] = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    q = float(stats.studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
+    table["critical_difference"] = q * np.sqrt(k * (k + 1) / (6 * n))
+    ordered = DataFrame(table).sort_values("mean_rank", kind="stable")
+    return ordered.rename_axis(compare).reset_index()
+
+
 def targets(
     curves: DataFrame, accuracies: Sequence[float], by: Columns = (*SETTING, "strategy")
 ) -> DataFrame:
@@ -296,6 +395,10 @@ def _check_curve(
 def _check_curves(curves: DataFrame, keys: list[str]) -> None:
     """Refuse curves without these columns, or with two rows for the same keys."""
     check_columns(curves, [*keys, "test_accuracy"])
+    unknown = [name for name in keys if curves[name].isna().any()]
+    if unknown:  # which grouping would leave out without a word
+        mend = "fill them in or leave these rows out"
+        raise AlodError(f"rows without {', '.join(unknown)}: expected a value in each; {mend}")
     doubled = curves.loc[curves.duplicated(keys), keys]
     if len(doubled):
         where = ", ".join(f"{name} {value}" for name, value in doubled.iloc[0].items())

@@ -15,6 +15,7 @@ from alod_book.figures.classes import confusion_matrix, per_class_accuracy
 from alod_book.figures.curves import accuracy_against_share, learning_curves
 from alod_book.figures.images import image_grid
 from alod_book.figures.maps import class_maps, embedding_map
+from alod_book.figures.panels import filter_and_query, learning_panels
 from alod_book.figures.seconds import seconds_per_round
 from alod_book.figures.style import (
     CLASS_COLORS,
@@ -29,7 +30,12 @@ from alod_book.figures.style import (
     spelled,
     table,
 )
-from alod_book.figures.tests import gain_intervals, match_percentiles, pairwise_matrix
+from alod_book.figures.tests import (
+    critical_difference,
+    gain_intervals,
+    match_percentiles,
+    pairwise_matrix,
+)
 
 __all__ = [
     "CLASS_COLORS",
@@ -44,11 +50,14 @@ __all__ = [
     "accuracy_against_share",
     "class_maps",
     "confusion_matrix",
+    "critical_difference",
     "embedding_animation",
     "embedding_map",
+    "filter_and_query",
     "gain_intervals",
     "image_grid",
     "learning_curves",
+    "learning_panels",
     "match_percentiles",
     "pairwise_matrix",
     "per_class_accuracy",

@@ -171,7 +171,7 @@ def _add_bands(
                     x=[*own["x"], *own["x"][::-1]],
                     y=[*top, *bottom[::-1]],
                     fill="toself",
-                    fillcolor=_faded(colors[label], 0.2),
+                    fillcolor=faded(colors[label], 0.2),
                     line={"width": 0},
                     mode="lines",
                     hoverinfo="skip",
@@ -238,7 +238,7 @@ def _add_published(
 def _scale_labels(fig: go.Figure, axis: _Labels, low: float, high: float) -> None:
     fig.update_xaxes(title_text=axis.title)
     if axis.log:
-        ticks = _log_ticks(low, high)
+        ticks = log_ticks(low, high)
         spell = (lambda tick: f"{tick:,.0f}") if axis.title == "labels" else _percent
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[spell(tick) for tick in ticks])
         edges = np.log10([low, high])
@@ -388,7 +388,8 @@ def _spread(heights: Sequence[float], gap: float, top: float = np.inf) -> list[f
     return [float(shift) for shift in shifts]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round ticks of a logarithmic axis from `low` to `high`, above 0; at most seven."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     # From dense to sparse: more than seven would run into each other on a phone.
     for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,)):
@@ -399,7 +400,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def _faded(color: str, opacity: float) -> str:
+def faded(color: str, opacity: float) -> str:
+    """Return a `color`, ``#RRGGBB``, at an `opacity` in [0, 1]."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
 

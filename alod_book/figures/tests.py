@@ -1,4 +1,4 @@
-"""What paired tests and percentiles say: intervals, matrices, dots among random sets.
+"""What tests and percentiles say: intervals, matrices, mean ranks, dots among random sets.
 
 Parameters
 ----------
@@ -14,9 +14,15 @@ Examples
 'Gain over random in points: outlier +2.0.'
 """
 
+import textwrap
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from alod_book.figures.layout import (
     cell_text,
@@ -27,6 +33,9 @@ from alod_book.figures.layout import (
     span,
 )
 from alod_book.figures.style import CLASS_COLORS, GREY, color_of, spelled
+
+# Pixels of a critical-difference diagram: above its axis, between bars, and of a line of a name.
+_ABOVE, _BAR, _NAME = 74, 8, 17
 
 
 def gain_intervals(
@@ -58,7 +67,53 @@ def gain_intervals(
     ordered = table.sort_values("mean_difference", ascending=False)
     colors = color_of(ordered[by])
     fig = go.Figure()
-    for row in ordered.to_dict("records"):
+    add_intervals(fig, ordered, colors, by, level)
+    fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
+    names = [spelled(name) for name in ordered[by]]
+    pitch = 34 if any(", " in name for name in names) else 26
+    fig.update_xaxes(title_text=f"points above {spelled(reference)}")
+    fig.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=names[::-1],
+        # Two lines, or they would leave a phone no room for the points.
+        tickvals=names,
+        ticktext=[name.replace(", ", ",<br>") for name in names],
+    )
+    told = ", ".join(
+        f"{spelled(row[by])} {100 * row['mean_difference']:+.1f}"
+        for row in ordered.to_dict("records")
+    )
+    return finish(
+        fig,
+        title,
+        f"Gain over {spelled(reference)} in points: {told}.",
+        130 + pitch * max(len(names), 5),
+        note=f"{summary.capitalize()}, minus that of {spelled(reference)} with the same seed; "
+        f"mean and 95 % interval of {span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, "
+        "Holm-corrected.",
+        legend=False,
+    )
+
+
+def add_intervals(
+    fig: go.Figure,
+    table: pd.DataFrame,
+    colors: Mapping[Any, str],
+    by: str = "strategy",
+    level: float = 0.05,
+    axes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Draw in a figure `fig` the rows of a `table` as `gain_intervals` does, in the order given.
+
+    Parameters
+    ----------
+    colors : mapping of str to str
+        Of each value of `by`.
+    axes : mapping of str to str
+        Where to: ``xaxis`` and ``yaxis``, if not the first ones.
+    """
+    for row in table.to_dict("records"):
         points = {key: 100 * row[key] for key in ("mean_difference", "low", "high")}
         fig.add_trace(
             go.Scatter(
@@ -86,34 +141,10 @@ def gain_intervals(
                     f"{points['high']:+.2f}<br>p = {row['p_holm']:.3g}, Holm; "
                     f"{row['n_seeds']} seeds<extra></extra>"
                 ),
+                showlegend=False,
+                **axes,
             )
         )
-    fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
-    names = [spelled(name) for name in ordered[by]]
-    pitch = 34 if any(", " in name for name in names) else 26
-    fig.update_xaxes(title_text=f"points above {spelled(reference)}")
-    fig.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=names[::-1],
-        # Two lines, or they would leave a phone no room for the points.
-        tickvals=names,
-        ticktext=[name.replace(", ", ",<br>") for name in names],
-    )
-    told = ", ".join(
-        f"{spelled(row[by])} {100 * row['mean_difference']:+.1f}"
-        for row in ordered.to_dict("records")
-    )
-    return finish(
-        fig,
-        title,
-        f"Gain over {spelled(reference)} in points: {told}.",
-        130 + pitch * max(len(names), 5),
-        note=f"{summary.capitalize()}, minus that of {spelled(reference)} with the same seed; "
-        f"mean and 95 % interval of {span(ordered['n_seeds'])} seeds. Filled: p < {level:g}, "
-        "Holm-corrected.",
-        legend=False,
-    )
 
 
 def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -> go.Figure:
@@ -176,6 +207,135 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
         f"Pairwise comparison of {len(keys)} strategies: {told or 'no difference is significant'}."
     )
     return finish(fig, title, alt, 180 + 30 * len(keys), note)
+
+
+def critical_difference(table: pd.DataFrame, by: str = "strategy", title: str = "") -> go.Figure:
+    """Draw mean ranks on an axis, the best at the left; a bar joins who is not told apart.
+
+    As in Demšar 2006, "Statistical comparisons of classifiers over multiple data sets".
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `alod.experiments.evaluation.mean_ranks` returns; two rows for one strategy are
+        refused.
+    by : str
+        The column that names the strategies.
+    """
+    check_columns(table, [by, "mean_rank", "n_settings", "critical_difference"])
+    check_single(table, [by])
+    ordered = table.sort_values("mean_rank", kind="stable")
+    apart, n = ordered["critical_difference"].iloc[0], ordered["n_settings"].iloc[0]
+    ranks, names = ordered["mean_rank"].to_numpy(), [spelled(name) for name in ordered[by]]
+    bars = _not_apart(ranks, apart)
+    low, high = float(np.floor(ranks[0])), float(np.ceil(ranks[-1]))
+    # The ruler of the difference needs room, too, if ranks can be that far apart.
+    high = max(high, low + 1, low + apart if apart <= len(ranks) - 1 else 0)
+    pad = 0.04 * (high - low)
+    fig = go.Figure()
+    told = [f"{name} {rank:.1f}" for name, rank in zip(names, ranks, strict=True)]
+    start = _BAR * (len(bars) + 2)
+    depth = _add_names(fig, ordered[by], ranks, told, (low - pad, high + pad), start)
+    lines = [(ranks[i], ranks[j], -_BAR * (row + 1.5)) for row, (i, j) in enumerate(bars)]
+    fig.add_trace(_horizontal(lines, 5))
+    if low + apart <= high:
+        fig.add_trace(_horizontal([(low, low + apart, _ABOVE - 20)], 2))
+        at = {"x": low, "xanchor": "left", "y": _ABOVE - 20, "yanchor": "bottom"}
+        text = f"critical difference {apart:.2f}"
+        fig.add_annotation(**at, text=text, font={"size": 12}, showarrow=False)
+    fig.update_xaxes(
+        title_text="mean rank",
+        range=[low - pad, high + pad],
+        side="top",
+        anchor="free",
+        position=depth / (depth + _ABOVE),
+        showgrid=False,
+        showline=True,
+        linecolor=GREY,
+        ticks="outside",
+        tickcolor=GREY,
+        nticks=8,
+    )
+    fig.update_yaxes(visible=False, range=[-depth, _ABOVE])
+    margin = fig.layout.margin.to_plotly_json()
+    joined = "; ".join(f"{names[i]} to {names[j]}" for i, j in bars)
+    finish(
+        fig,
+        title,
+        f"Mean ranks: {', '.join(told)}. Not told apart: {joined or 'none'}.",
+        round(depth + _ABOVE) + 8,
+        note=f"n = {n} settings; 1 is best. A bar joins who is less than {apart:.2f} apart, which "
+        "Nemenyi's test at .05 does not tell apart.",
+        legend=False,
+        inner=True,
+    )
+    return fig.update_layout(margin=margin)
+
+
+def _not_apart(ranks: NDArray[np.floating], apart: float) -> list[tuple[int, int]]:
+    """Return first and last of each group whose sorted ranks are less than `apart` apart."""
+    ends = [int(np.flatnonzero(ranks - rank < apart).max()) for rank in ranks]
+    # A group within another says nothing.
+    return [
+        (first, last)
+        for first, last in enumerate(ends)
+        if last > first and last > max(ends[:first], default=0)
+    ]
+
+
+def _add_names(
+    fig: go.Figure,
+    keys: pd.Series,
+    ranks: NDArray[np.floating],
+    told: list[str],
+    edges: tuple[float, float],
+    start: float,
+) -> float:
+    """Lead from each rank to its name, beside the plot, below `start`; return how deep it goes.
+
+    The better half left, the best on top, the others right, the worst on top: no two lines cross.
+    """
+    # On two lines at most, names leave a phone half its width for the axis.
+    lines = [textwrap.wrap(text, 16) for text in told]
+    half = (len(told) + 1) // 2
+    colors, depths = color_of(keys), []
+    for side, places in (("l", range(half)), ("r", range(len(told) - 1, half - 1, -1))):
+        edge, anchor, out = (edges[0], "right", -3) if side == "l" else (edges[1], "left", 3)
+        depth = start
+        for place in places:
+            height = _NAME * len(lines[place]) + 4
+            at, depth = -depth - height / 2, depth + height
+            color = colors[keys.iloc[place]]
+            name, rank = spelled(keys.iloc[place]), ranks[place]
+            fig.add_trace(
+                go.Scatter(
+                    x=[rank, rank, edge],
+                    y=[0, at, at],
+                    name=name,
+                    mode="lines+markers",
+                    line={"color": color, "width": 1.5},
+                    marker={"color": color, "size": [9, 0, 0], "opacity": 1, "line": {"width": 0}},
+                    hovertemplate=f"{name}: mean rank {rank:.2f}<extra></extra>",
+                )
+            )
+            text = "<br>".join(lines[place])
+            where = {"x": edge, "xanchor": anchor, "xshift": out, "y": at, "align": anchor}
+            fig.add_annotation(**where, text=text, font={"size": 12}, showarrow=False)
+        depths.append(depth)
+        widest = max((len(line) for place in places for line in lines[place]), default=0)
+        fig.update_layout(margin={side: 14 + round(6.4 * widest)})
+    return float(max(depths))
+
+
+def _horizontal(lines: list[tuple[float, float, float]], width: float) -> go.Scatter:
+    """Draw lines, each from left to right at a height, as one trace."""
+    return go.Scatter(
+        x=[x for left, right, _ in lines for x in (left, right, None)],
+        y=[y for _, _, height in lines for y in (height, height, None)],
+        mode="lines",
+        line={"color": GREY, "width": width},
+        hoverinfo="skip",
+    )
 
 
 def match_percentiles(table: pd.DataFrame, title: str = "", note: str = "") -> go.Figure:

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from toy_curves import race_curves, title, unclean_curves
 
-from alod import AlodError
 from alod_book import comparisons, intro, strategy_comparison
 
 
@@ -115,16 +114,3 @@ def test_few_seeds_are_told_to_be_few():
     )
     many = pd.DataFrame({"seed": range(5)})
     assert comparisons.how_sure(many) == "*Recorded with 5 seeds.*"
-
-
-def test_ranks_are_averaged_across_settings():
-    curves = race_curves()
-    best_first = comparisons._rank_strategies(curves)["strategy"].tolist()
-    assert best_first[0] == "outlier"
-    turned = curves.replace({"strategy": dict(zip(best_first, best_first[::-1], strict=True))})
-    both = pd.concat([curves, turned.assign(model="cnn")])
-    ranks = comparisons._rank_strategies(both).set_index("strategy")["mean_rank"]
-    assert ranks.to_dict() == dict.fromkeys(best_first, (1 + len(best_first)) / 2)
-    lacking = both.query("strategy != 'outlier' or model == 'lenet5'")
-    with pytest.raises(AlodError, match="no runs of outlier in mnist cnn: expected every strategy"):
-        comparisons._rank_strategies(lacking)

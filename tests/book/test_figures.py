@@ -11,6 +11,7 @@ from alod import AlodError
 from alod.experiments.evaluation import (
     compare_strategies,
     gains,
+    mean_ranks,
     summarize,
 )
 from alod_book import figures
@@ -49,6 +50,20 @@ def make_tests():
     return compare_strategies(make_curves())
 
 
+def make_filtered():
+    """Outlier and margin with a filter and without, random without."""
+    return pd.DataFrame(
+        [
+            ("outlier", False, 0.6, 0.90),
+            ("margin", True, 0.1, 0.93),
+            ("outlier", True, 0.2, 0.92),
+            ("random", False, 0.3, 0.85),
+            ("margin", False, 0.5, 0.91),
+        ],
+        columns=["strategy", "filtered", "foreign", "accuracy"],
+    )
+
+
 def every_figure():
     xy, asked, targets = make_map()
     history = pd.DataFrame(
@@ -85,6 +100,11 @@ def every_figure():
         "match_percentiles": figures.match_percentiles(percentiles, title),
         "pairwise_matrix": figures.pairwise_matrix(make_tests(), title),
         "gain_intervals": figures.gain_intervals(gains(make_curves()), title=title),
+        "critical_difference": figures.critical_difference(mean_ranks(make_curves()), title=title),
+        "learning_panels": figures.learning_panels(make_curves(), title=title),
+        "filter_and_query": figures.filter_and_query(
+            make_filtered(), gains(make_curves(("outlier", "margin")), "outlier"), title
+        ),
     }
 
 
@@ -126,8 +146,8 @@ def test_axes_are_labeled(name):
         assert (layout.xaxis2.title.text, layout.yaxis2.title.text) == ("labels", "test accuracy")
     else:
         assert layout.xaxis.title.text
-        named_by_categories = ("per_class_accuracy", "match_percentiles", "gain_intervals")
-        assert layout.yaxis.title.text or name in named_by_categories
+        without = ("per_class_accuracy", "match_percentiles", "gain_intervals")
+        assert layout.yaxis.title.text or name in (*without, "critical_difference")
 
 
 def test_colors_are_legible_on_white_and_on_near_black():
@@ -486,3 +506,107 @@ def test_bad_tables_are_refused_in_one_line(call, message):
     with pytest.raises(AlodError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def ranked(ranks, apart):
+    return pd.DataFrame(
+        {
+            "strategy": [f"mine{place}" for place in range(len(ranks))],
+            "mean_rank": ranks,
+            "n_settings": 6,
+            "critical_difference": apart,
+        }
+    ).sample(frac=1, random_state=0)
+
+
+def bars(fig):
+    """Return the ends of the bars below the axis, each with its height."""
+    (trace,) = (t for t in fig.data if t.line.width == 5)
+    ends = [end for end in zip(trace.x, trace.y, strict=True) if end[0] is not None]
+    return [(left, right, y) for (left, y), (right, _) in zip(ends[::2], ends[1::2], strict=True)]
+
+
+def test_bars_join_who_is_less_than_the_critical_difference_apart():
+    fig = figures.critical_difference(ranked([1.0, 1.5, 3.0, 3.5, 5.0, 7.0], 2.0))
+    # A difference of exactly 2 is told apart; a bar within another is not drawn.
+    assert [bar[:2] for bar in bars(fig)] == [(1.0, 1.5), (1.5, 3.0), (3.0, 3.5), (3.5, 5.0)]
+    assert "Not told apart: mine0 to mine1; mine1 to mine2" in fig.layout.meta["alt"]
+    assert not bars(figures.critical_difference(ranked([1.0, 2.0], 0.5)))
+    (whole,) = bars(figures.critical_difference(ranked([1.0, 2.0, 3.0], 40.0)))
+    assert whole[:2] == (1.0, 3.0)
+    with pytest.raises(AlodError, match="two rows for strategy"):
+        figures.critical_difference(ranked([1.0, 2.0], 0.5).assign(strategy="mine"))
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_a_rank_leads_to_its_name_and_no_line_or_name_lies_on_another(n):
+    rng = np.random.default_rng(n)
+    table = ranked(np.sort(rng.uniform(1, n, n)), 2.5)
+    fig = figures.critical_difference(table)
+    left, right = fig.layout.xaxis.range
+    lines = {t.name: t for t in fig.data if t.mode == "lines+markers"}
+    assert {name: line.x[0] for name, line in lines.items()} == dict(
+        zip(table["strategy"], table["mean_rank"], strict=True)
+    )
+    texts = {note.text.split()[0]: note for note in fig.layout.annotations if note.xshift}
+    for name, line in lines.items():
+        assert texts[name].y == line.y[1] == line.y[2] and texts[name].x == line.x[2]
+        assert line.y[1] < min((y for *_, y in bars(fig)), default=0)
+    for edge in (left, right):
+        heights = np.sort([line.y[2] for line in lines.values() if line.x[2] == edge])
+        assert (np.diff(heights) >= 17).all()
+        # Further from the edge is deeper: a line that goes down crosses none that goes aside.
+        own = sorted(
+            (abs(line.x[0] - edge), -line.y[2]) for line in lines.values() if line.x[2] == edge
+        )
+        assert [depth for _, depth in own] == sorted(depth for _, depth in own)
+    # The plot is as high in px as in its own units, and so is the room for names beside it.
+    assert np.ptp(fig.layout.yaxis.range) == pytest.approx(
+        fig.layout.height - fig.layout.margin.t - 8, abs=1
+    )
+    assert min(fig.layout.margin.l, fig.layout.margin.r) >= 6 * len("mine10 10.0")
+
+
+def test_panels_show_each_curve_above_the_reference_by_seed():
+    curves = make_curves(("random", "outlier", "margin", "badge"))
+    fig = figures.learning_panels(curves, columns=2)
+    wide = curves.pivot_table("test_accuracy", ["n_labeled", "seed"], "strategy")
+    shown = [trace for trace in fig.data if trace.name]
+    assert [trace.name for trace in shown] == ["outlier", "margin", "badge"]
+    assert [(t.xaxis, t.yaxis) for t in shown] == [("x", "y"), ("x2", "y"), ("x", "y2")]
+    for trace in shown:
+        above = 100 * (wide[trace.name] - wide["random"])
+        mean, error = above.groupby("n_labeled").mean(), above.groupby("n_labeled").sem()
+        assert list(trace.y) == pytest.approx(mean.tolist(), abs=1e-3)
+        band = fig.data[fig.data.index(trace) - 1]
+        assert list(band.y[:4]) == pytest.approx((mean + error).tolist(), abs=2e-3)
+        behind = fig.data[fig.data.index(trace) - 2]
+        assert len(behind.x) == 3 * 5  # all three, and gaps between them
+    assert {note.text for note in fig.layout.annotations} == {"outlier", "margin", "badge"}
+    low, high = fig.layout.yaxis.range
+    assert low < 0 < high and fig.layout.yaxis2.range == fig.layout.yaxis.range
+    # Below the shorter column, the axis stands where that ends.
+    assert (fig.layout.xaxis.anchor, fig.layout.xaxis2.anchor) == ("y2", "y")
+
+
+def test_panels_need_the_reference_and_one_setting():
+    with pytest.raises(AlodError, match="no seed and budget of badge and another"):
+        figures.learning_panels(make_curves(), "badge")
+    with pytest.raises(AlodError, match="two rows for"):
+        figures.learning_panels(pd.concat([make_curves(), make_curves()]))
+
+
+def test_arrows_lead_from_a_query_without_the_filter_to_the_same_with_it():
+    fig = FIGURES["filter_and_query"]
+    arrows = {(note.ax, note.ay): (note.x, note.y) for note in fig.layout.annotations if note.ax}
+    assert arrows == {(0.6, 0.90): (0.2, 0.92), (0.5, 0.91): (0.1, 0.93)}
+    above = {trace.name: trace for trace in fig.data if trace.xaxis in (None, "x")}
+    assert list(above["outlier"].marker.symbol) == ["circle-open", "circle"]
+    assert [name for name, trace in above.items() if trace.showlegend] == ["random"]
+    assert "outlier 60% and 20%, margin 50% and 10%, random 30%." in fig.layout.meta["alt"]
+    below = {trace.y[0]: trace for trace in fig.data if trace.xaxis == "x2"}
+    (gain,) = gains(make_curves(("outlier", "margin")), "outlier")["mean_difference"]
+    assert below["margin"].x[0] == pytest.approx(100 * gain) and below["outlier"].x[0] == 0
+    for name, trace in below.items():
+        assert trace.marker.color == figures.STRATEGY_COLORS[name]
+        assert above[name].marker.color == figures.STRATEGY_COLORS[name]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 from toy_curves import race_curves, title, unclean_curves
 
 from alod.experiments import evaluation
@@ -36,6 +37,34 @@ def test_pools_are_told_with_the_best_rival():
     areas = evaluation.areas(won).groupby("strategy")["auc"].mean()
     assert first["accuracy: outlier"] == f"{100 * areas['outlier']:.1f}"
     assert second["rivals behind"] == "2 of 4"
+
+
+def test_what_the_filter_gives_is_told_apart_from_what_the_query_gives():
+    plain = unclean_curves()
+    plain = plain[plain["strategy"] != "random"].assign(strategy_params="{}")
+    outlier = plain["strategy"] == "outlier"
+    plain.loc[outlier, "strategy_params"] = '{"two_sided": false}'
+    plain.loc[outlier, "n_foreign"] *= 10
+    filtered = plain.assign(
+        strategy_params=np.where(outlier, "{}", '{"two_sided": true}'),
+        n_foreign=plain["n_foreign"] / 5,
+        test_accuracy=plain["test_accuracy"] + 0.01,
+    )
+    random = unclean_curves().query("strategy == 'random'").assign(strategy_params="{}")
+    curves = pd.concat([random, plain, filtered], ignore_index=True)
+    fig = messy_pools.filter_and_query(curves)
+    told = "of 1 rivals with the same filter, 1 is measurably behind outlier and none ahead"
+    assert title(fig) == f"MNIST: {told}"
+    above = {trace.name: trace for trace in fig.data if trace.xaxis in (None, "x")}
+    shares = {name: list(trace.x) for name, trace in above.items()}
+    assert shares == {
+        "margin": pytest.approx([0.5, 0.1]),
+        "outlier": pytest.approx([0.5, 0.1]),
+        "random": pytest.approx([0.2]),
+    }
+    end = plain[plain["n_labeled"] == 200].groupby("strategy")["test_accuracy"].mean()
+    assert list(above["margin"].y) == pytest.approx([end["margin"], end["margin"] + 0.01])
+    assert fig.layout.yaxis.title.text == "accuracy at the end"
 
 
 def test_the_last_query_marks_what_is_foreign(run, mini):

@@ -51,6 +51,30 @@ def test_what_is_drawn_names_the_summary_that_it_is_of(metric):
     assert f"accuracy {comparisons.SUMMARIES[metric]}" in told
 
 
+def test_ranks_tell_apart_who_is_as_far_as_the_critical_difference():
+    curves = race_curves()
+    one = strategy_comparison.apart(curves)
+    assert title(one).endswith(
+        "of 4 rivals of outlier, none is told apart behind it and none ahead"
+    )
+    # Of ten settings alike, mean ranks 1 to 5 and 6.1 / sqrt(10) = 1.9 is enough.
+    settings = [curves.assign(model=f"m{place}") for place in range(10)]
+    told = title(strategy_comparison.apart(pd.concat(settings)))
+    assert told.startswith("Ranked by area under the curve over log-labels: of 4 rivals")
+    assert told.endswith("3 are told apart behind it and none ahead")
+    by = ("dataset", "model", "n_query")
+    batches = pd.concat([curves.assign(n_query=n) for n in (10, 100)])
+    note = strategy_comparison.apart(batches, "final", by).layout.title.text.replace("<br>", " ")
+    assert "n = 2 settings" in note and "accuracy at the largest common" in note
+
+
+def test_curves_alone_stand_in_order_of_what_they_are_summed_up_by():
+    fig = strategy_comparison.each_alone(race_curves())
+    assert title(fig) == "MNIST: 2 of 4 strategies end above random"
+    shown = [trace.name for trace in fig.data if trace.name]
+    assert shown == ["outlier", "margin", "original meant", "outlier topk"]
+
+
 def test_verdicts_count_what_the_tests_support():
     told = title(strategy_comparison.verdicts(race_curves(), STRATEGIES))
     assert told == "MNIST: outlier beats 4 of 4 rivals, none beat it"

@@ -1,7 +1,9 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -10,12 +12,15 @@ from alod.experiments.evaluation import (
     area_under_curve,
     areas,
     compare_strategies,
+    equivalence,
     gains,
     holm,
     labels_to_target,
+    mean_ranks,
     overall_gains,
     summarize,
     targets,
+    wins_and_losses,
 )
 
 BUDGETS = [50, 100, 200, 400]
@@ -183,6 +188,155 @@ def test_overall_gains_are_one_observation_a_seed():
         overall_gains(curves, "badge")
 
 
+def in_settings(heights):
+    """Curves of one seed that are as high as a table says, strategies × settings, all over."""
+    return pd.DataFrame(
+        [
+            ("mnist", f"m{place}", f"s{row}", 0, n, height)
+            for row, own in enumerate(heights)
+            for place, height in enumerate(own)
+            for n in BUDGETS
+        ],
+        columns=["dataset", "model", "strategy", "seed", "n_labeled", "test_accuracy"],
+    )
+
+
+# Few values, so that ties are common.
+TABLES = st.tuples(st.integers(3, 6), st.integers(2, 6)).flatmap(
+    lambda shape: st.lists(
+        st.lists(st.sampled_from([0.5, 0.6, 0.7, 0.8]), min_size=shape[1], max_size=shape[1]),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
+)
+
+
+@given(TABLES)
+@settings(max_examples=20, deadline=None)
+def test_mean_ranks_and_friedmans_test_equal_scipys(heights):
+    found = mean_ranks(in_settings(heights)).set_index("strategy").sort_index()
+    k, n = np.shape(heights)
+    assert (found["n_settings"] == n).all() and found["auc"].tolist() == pytest.approx(
+        np.mean(heights, axis=1)
+    )
+    ranks = np.mean([stats.rankdata(-own) for own in np.transpose(heights)], axis=0)
+    assert found["mean_rank"].tolist() == pytest.approx(ranks)
+    assert found["mean_rank"].sum() == pytest.approx(k * (k + 1) / 2)
+    if np.ptp(heights, axis=0).any():  # scipy divides 0 by 0 otherwise
+        assert found["p_friedman"].tolist() == pytest.approx(
+            [stats.friedmanchisquare(*heights).pvalue] * k
+        )
+    else:
+        assert (found["p_friedman"] == 1).all()
+
+
+def test_critical_differences_are_those_of_demsars_table():
+    # Demšar 2006, table 5a, q at .05 for 2 to 10 classifiers.
+    table = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
+    for k, q in enumerate(table, start=2):
+        found = mean_ranks(in_settings(np.linspace(0.5, 0.9, 6 * k).reshape(k, 6)))
+        expected = q * np.sqrt(k * (k + 1) / (6 * 6))
+        assert found["critical_difference"].tolist() == pytest.approx([expected] * k, abs=3e-3)
+
+
+def test_ranks_and_tests_of_demsars_example():
+    # Demšar 2006, table 6: C4.5 with none, one or both of two parameters, fourteen data sets. He
+    # prints two of 0.975 in the last row but one, ranked second and third.
+    heights = """
+        .763 .768 .771 .798, .599 .591 .590 .569, .954 .971 .968 .967, .628 .661 .654 .657,
+        .882 .888 .886 .898, .936 .931 .916 .931, .661 .668 .609 .685, .583 .583 .563 .625,
+        .775 .838 .866 .875, 1 1 1 1, .940 .962 .965 .962, .619 .666 .614 .669,
+        .972 .981 .9751 .975, .957 .978 .946 .970"""
+    auc = np.array([own.split() for own in heights.split(",")], float).T
+    found = mean_ranks(in_settings(auc)).set_index("strategy").sort_index()
+    assert found["mean_rank"].tolist() == pytest.approx([3.143, 2.0, 2.893, 1.964], abs=1e-3)
+    assert found["critical_difference"].iloc[0] == pytest.approx(1.25, abs=0.005)
+    # He has 9.28 for chi², without the correction for ties that scipy makes.
+    chi2 = stats.friedmanchisquare(*auc).statistic
+    expected = stats.f.sf(13 * chi2 / (14 * 3 - chi2), 3, 39)
+    assert found["p_iman_davenport"].iloc[0] == pytest.approx(expected)
+
+
+def test_settings_that_agree_leave_no_doubt_and_one_setting_tells_nothing():
+    agreed = mean_ranks(in_settings([[0.9] * 4, [0.8] * 4, [0.7] * 4]))
+    assert agreed["strategy"].tolist() == ["s0", "s1", "s2"]
+    assert (agreed["p_iman_davenport"] == 0).all() and (agreed["p_friedman"] < 0.05).all()
+    assert mean_ranks(in_settings([[0.9], [0.8]]))["p_iman_davenport"].isna().all()
+
+
+def test_ranks_need_every_strategy_in_every_setting():
+    curves = make_curves(models=("lenet5", "cnn"))
+    lacking = curves.query("strategy != 'outlier' or model == 'lenet5'")
+    with pytest.raises(AlodError, match="no runs of outlier in mnist cnn: expected every strategy"):
+        mean_ranks(lacking)
+
+
+def test_wins_ties_and_losses_are_what_the_corrected_tests_say():
+    ahead = make_curves(models=("lenet5", "cnn", "resnet18"))
+    behind = ahead["model"].eq("cnn") & ahead["strategy"].eq("outlier")
+    even = ahead["model"].eq("resnet18") & ahead["strategy"].eq("outlier")
+    margin = ahead.loc[ahead["model"].eq("resnet18") & ahead["strategy"].eq("margin")]
+    ahead.loc[behind, "test_accuracy"] -= 0.05
+    ahead.loc[even, "test_accuracy"] = margin["test_accuracy"].to_numpy()
+    counts = wins_and_losses(ahead).set_index(["first", "second"])
+    assert counts.loc[("outlier", "margin")].tolist() == [1, 1, 1]
+    assert len(counts) == 6 and (counts.sum(axis=1) == 3).all()
+    for first, second in counts.index:
+        assert counts.loc[(first, second)].tolist() == counts.loc[(second, first)].tolist()[::-1]
+
+
+def test_equivalence_is_two_one_sided_t_tests():
+    curves = make_curves(seeds=range(6), models=("lenet5", "cnn"))
+    scores = areas(curves).pivot_table("auc", ["model", "seed"], "strategy")
+    within = equivalence(curves, "margin", 0.012).set_index(["model", "strategy"])
+    overall = equivalence(curves, "margin", 0.012, overall=True).set_index("strategy")
+    mean = scores.groupby("seed").mean()
+    for row, own in [
+        (within.loc[("cnn", "outlier")], scores.loc["cnn"]),
+        (overall.loc["outlier"], mean),
+    ]:
+        difference = own["outlier"] - own["margin"]
+        above = stats.ttest_1samp(difference, -0.012, alternative="greater").pvalue
+        below = stats.ttest_1samp(difference, 0.012, alternative="less").pvalue
+        assert row["p_tost"] == pytest.approx(max(above, below))
+        interval = stats.ttest_1samp(difference, 0).confidence_interval(0.9)
+        assert (row["low"], row["high"]) == pytest.approx(tuple(interval))
+    assert overall["n_settings"].eq(2).all()
+    for found in (within.loc["cnn"], within.loc["lenet5"], overall):
+        assert found["p_holm"].tolist() == pytest.approx(holm(found["p_tost"]))
+        assert found["level"].tolist() == (found["p_holm"] < 0.05).tolist()
+
+
+@pytest.mark.parametrize(("margin", "level"), [(0.002, False), (0.03, True)])
+def test_level_is_what_lies_within_the_margin(margin, level):
+    found = equivalence(make_curves(("random", "margin")), margin=margin).iloc[0]
+    assert found["level"] == level
+    assert (-margin < found["low"] and found["high"] < margin) == level
+
+
+def test_without_spread_level_is_certain_or_out_of_the_question():
+    curves = make_curves(("random",))
+    twin = pd.concat([curves, curves.assign(strategy="twin")])
+    found = equivalence(twin).iloc[0]
+    assert (found["p_tost"], found["low"], found["high"], found["level"]) == (0, 0, 0, True)
+    flat = in_settings([[0.5], [0.75]])
+    far = equivalence(pd.concat([flat, flat.assign(seed=1)]), "s0").iloc[0]
+    assert (far["p_tost"], far["level"]) == (1, False)
+
+
+def test_batches_of_other_sizes_are_other_settings():
+    # As recorded: one data set and classifier by ten, by a hundred, and by listed budgets.
+    batches = [(10, "[]"), (100, "[]"), (0, "[50, 100]"), (0, "[50, 100, 200]")]
+    curves = pd.concat([make_curves().assign(n_query=n, budgets=told) for n, told in batches])
+    curves = pd.read_csv(io.StringIO(curves.to_csv(index=False)))
+    setting = ("dataset", "model", "n_query", "budgets")
+    assert len(areas(curves, setting=setting)) == 4 * 15
+    assert mean_ranks(curves, setting=setting)["n_settings"].eq(4).all()
+    assert overall_gains(curves, setting=setting)["n_settings"].eq(4).all()
+    with pytest.raises(AlodError, match="two rows for"):
+        areas(curves)
+
+
 def test_targets_count_the_seeds_that_get_there():
     heights = {0: [0.5, 0.6, 0.8, 0.9], 1: [0.5, 0.8, 0.9, 0.9], 2: [0.5, 0.6, 0.6, 0.6]}
     curves = make_curves(("random",), heights).sort_values(["seed", "n_labeled"])
@@ -212,6 +366,8 @@ def test_targets_count_the_seeds_that_get_there():
         (lambda: summarize(make_curves().iloc[:0]), "without rows"),
         (lambda: summarize(make_curves(models=("cnn", "lenet5")), by=["strategy"]), "two rows for"),
         (lambda: areas(make_curves(), "accuracy"), "unknown metric"),
+        (lambda: areas(make_curves().replace("margin", None)), "rows without strategy"),
+        (lambda: equivalence(make_curves(), margin=0), "margin=0: expected a number above 0"),
         (lambda: compare_strategies(make_curves(seeds=[0])), "at least two"),
         (
             lambda: compare_strategies(make_curves().query("strategy != 'margin' or seed < 3")),
