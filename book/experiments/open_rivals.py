@@ -36,7 +36,7 @@ Filter = Literal["c_plus_1", "energy", "mahalanobis", "knn", "two_sided", "none"
 FOLDS = 5  # what is labeled is judged by what the others teach: as the pool is
 NEIGHBORS = 5  # Sun et al. 2022 have 50 where a class has 5,000 images
 STEPS = 300
-CANDIDATES = 10_000  # images, drawn at random, that are clustered or tried one by one
+CANDIDATES = 10_000  # images, drawn at random, that are linked to their nearest
 # Ning et al. 2022, code: temperature and mixtures; Zong et al. 2026 have the same mixtures.
 SHARPENED, MIXTURE = 0.5, {"max_iter": 10, "tol": 1e-2, "reg_covar": 5e-4}
 
@@ -114,8 +114,8 @@ def _activations(
 ) -> Tensor:
     """Return what a linear head gives `points`, before any softmax: float64 (N, n_classes).
 
-    It learned the `known` by logits over a temperature; -inf for a class that it never saw. Those
-    that a head of alod's tells are logarithms of shares, of which each image has as much.
+    It learned the `known` by logits over a temperature; -inf for a class that it never saw. Not a
+    head's own logits: these are logarithms of shares, and sum to as much for every image.
     """
     seen = targets.unique()
     out = torch.full((len(points), n_classes), -torch.inf, dtype=torch.float64)
