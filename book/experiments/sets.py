@@ -7,7 +7,7 @@ class held out, always the same. ``emoji``: drawn by two hands, tested on a thir
 With strangers, whose target is -1, in pools of at most 20,000 images; the test set holds the task:
 ``stamps_with_cartoons``; ``mnist_known_3_split_7``, likewise of ``fashion_mnist`` and ``emoji``: 3
 classes known, drawn by seed 7, the others strange; ``clothing_near``: shirts and coats among
-pullovers and dresses; ``mnist_among_clothing_20``: a fifth of the pool are digits, the task clothes;
+pullovers and dresses; ``mnist_among_clothing_20``: a fifth of the pool are digits among clothes;
 ``clothing_among_mnist_60``.
 
 What is not there is got by ``python scripts/trial_data.py``.

@@ -178,11 +178,11 @@ def test_what_it_is_not_is_one_line_before_anything_is_made(name, pool, told, fo
 
 
 def test_a_file_that_names_what_is_not_there_is_refused(capsys):
-    Path("file.yaml").write_text(FILE.replace("sets:toy_from_300", "sets:toi"))
+    Path("file.yaml").write_text(FILE.replace("sets:toy_from_300", "sets:toyy"))
     with pytest.raises(SystemExit):
         cli.main(["sweep", "file.yaml", "--out", "runs"])
     told = capsys.readouterr().err
-    assert told.startswith("alod: file.yaml: dataset='sets:toi': data set 'sets:toi': expected")
+    assert told.startswith("alod: file.yaml: dataset='sets:toyy': data set 'sets:toyy': expected")
     assert told.count("\n") == 1
 
 
