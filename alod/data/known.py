@@ -111,7 +111,7 @@ def load_dataset(name: str, folder: Path | str | None = None) -> "Dataset":
 
 def check_dataset(name: str) -> None:
     """Refuse a `name` that is neither one of `DATASETS` nor an importable ``module:function``."""
-    if ":" not in str(name):
+    if not isinstance(name, str) or ":" not in name:
         check_name("data set", name, DATASETS)
         return
     from alod.strategies import imported
@@ -125,6 +125,8 @@ def _own(name: str) -> "Dataset":
 
     try:
         made = imported("data set", name)()
+        if isinstance(made, Dataset) and made.images.ndim == 2:  # features: a learner checks them
+            return replace(made, name=name)
         if isinstance(made, Dataset):
             arrays = made.images, made.targets, made.test_images, made.test_targets
             return replace(from_arrays(*arrays, made.classes, name), augment=made.augment)

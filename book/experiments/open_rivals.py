@@ -29,7 +29,7 @@ Query = Literal[
     *("rivals:uherding", "rivals:probcover", "rivals:dropquery", "rivals:clue"),
     *("rivals:contrastive", "rivals:discriminative", "rivals:alfa_mix", "rivals:bait"),
     *("rivals:falcun", "rivals:power_bald", "rivals:trust", "rivals:margin_coverage"),
-    *("rivals:entropy_coverage", "rivals:plain_coverage"),
+    *("rivals:entropy_coverage", "rivals:plain_coverage", "candidates:agreement"),
 ]
 Filter = Literal["c_plus_1", "energy", "mahalanobis", "knn", "two_sided", "none"]
 

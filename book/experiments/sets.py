@@ -8,7 +8,8 @@ With strangers, whose target is -1, in pools of at most 20,000 images; the test 
 ``stamps_with_cartoons``; ``mnist_known_3_split_7``, likewise of ``fashion_mnist`` and ``emoji``: 3
 classes known, drawn by seed 7, the others strange; ``clothing_near``: shirts and coats among
 pullovers and dresses; ``mnist_among_clothing_20``: a fifth of the pool are digits among clothes;
-``clothing_among_mnist_60``.
+``clothing_among_mnist_60``. ``mnist_features_known_3_split_7``: described once for all splits, by
+``self_supervised``, emoji by ``efficientnet_lite0``; a head learns from it without an encoder.
 
 What is not there is got by ``python scripts/trial_data.py``.
 """
@@ -19,11 +20,13 @@ from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
+import torch
 from numpy.random import default_rng
 from sklearn.datasets import load_digits
 
 import alod
 from alod.data.arrays import Dataset
+from alod.data.encoded import encoded
 from alod.data.known import data_folder
 
 SEED = 2025  # of what is held out
@@ -82,9 +85,10 @@ def emoji_same() -> Dataset:
     return _emoji(kept, two & ~test, two & test)
 
 
-def known(name: str, n_known: str, split: str) -> Dataset:
+def known(name: str, features: str | None, n_known: str, split: str) -> Dataset:
     """Make strangers of all but `n_known` classes of a data set, drawn by the seed `split`."""
-    data = emoji() if name == "emoji" else _known(name)
+    whole = emoji if name == "emoji" else partial(_known, name)
+    data = _described(name) if features else whole()
     rng = default_rng([int(split), int(n_known)])
     task = np.sort(rng.permutation(len(data.classes))[: int(n_known)])
     return _with_strangers(data, task, range(len(data.classes)), int(split))
@@ -112,7 +116,7 @@ def among(strange: str, task: str, percent: str) -> Dataset:
 
 
 FAMILIES = {
-    r"(mnist|fashion_mnist|emoji)_known_([2346])_split_(\d+)": known,
+    r"(mnist|fashion_mnist|emoji)(_features)?_known_([2346])_split_(\d+)": known,
     r"(mnist|clothing)_among_(?!\1)(mnist|clothing)_(20|40|60)": among,
 }
 
@@ -122,6 +126,13 @@ def __getattr__(name: str) -> Callable[[], Dataset]:
         if found := re.fullmatch(pattern, name):
             return partial(make, *found.groups())
     raise AttributeError(f"no data set {name!r}")
+
+
+@cache
+def _described(name: str) -> Dataset:
+    if name == "emoji":
+        return encoded(emoji(), "efficientnet_lite0")
+    return encoded(_known(name), "self_supervised")
 
 
 def _kept(name: str) -> dict[str, np.ndarray]:
@@ -180,5 +191,8 @@ def _made(
     classes: Sequence[str],
     augment: str,
 ) -> Dataset:
+    if images.ndim == 2:  # features
+        told = torch.as_tensor(targets), torch.as_tensor(test_targets)
+        return Dataset("features", images, told[0], test_images, told[1], tuple(classes))
     made = alod.from_arrays(images, targets, test_images, test_targets, classes)
     return replace(made, augment=augment)

@@ -133,7 +133,7 @@ def test_an_experiment_file_names_them_and_their_parameters(rivals):
         for name, made in vars(theirs).items()
         if getattr(made, "__module__", "") == "rivals" and callable(made) and name[0] not in "_A"
     }
-    assert set(get_args(rivals.Query)) == {*strategies.STRATEGIES, *others}
+    assert set(get_args(rivals.Query)) == {*strategies.STRATEGIES, *others, "candidates:agreement"}
     for key, value in {"filter": "knnn", "query": "rivals:margn", "queri": "margin"}.items():
         with pytest.raises(AlodError, match=f"{key}.*expected"):
             strategies.get("open_rivals:filtered", {key: value})
