@@ -57,7 +57,7 @@ def tidy(folders: Iterable[str | Path]) -> pd.DataFrame:
 
     One row per run and round, sorted: the columns :data:`alod.experiments.config.SETTINGS`, each
     other field in which the configs of one data set and model differ (``strategy_params`` and
-    ``budgets`` as JSON), ``seed``, and those of ``Run.history``.
+    ``budgets`` as JSON), ``encoder`` where there is one, ``seed``, and those of ``Run.history``.
     """
     return _stack(find_runs(folders)[0])
 
@@ -69,6 +69,8 @@ def _stack(runs: list[Run], also: Collection[str] = ()) -> pd.DataFrame:
     others = (name for name in FIELDS if name not in (*SETTINGS, "seed"))
     configs = [run.config for run in runs]
     n_kinds = len({(c.dataset, c.model) for c in configs})
+    if any(config.encoder != "none" for config in configs):
+        also = {*also, "encoder"}  # part of the model, though each data set may have its own
 
     def varies(name: str) -> bool:
         return len(_distinct([c.dataset, c.model, getattr(c, name)] for c in configs)) > n_kinds

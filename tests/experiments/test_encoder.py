@@ -6,6 +6,7 @@ import pytest
 import alod
 from alod import AlodError, encoders
 from alod.experiments.load import load_configs
+from alod.experiments.record import tidy
 from alod.experiments.run import load_run
 
 SETTINGS = {
@@ -94,3 +95,8 @@ def test_what_does_not_go_together_is_one_line(settings, told, small, tmp_path):
     with pytest.raises(AlodError, match=told) as refused:
         run_in(tmp_path / "run", small, **settings)
     assert "\n" not in str(refused.value)
+
+
+def test_a_table_tells_the_encoder_even_where_all_runs_have_the_same(small, tmp_path):
+    run_in(tmp_path / "run", small)
+    assert tidy([tmp_path / "run"])["encoder"].unique().tolist() == ["random_conv"]
