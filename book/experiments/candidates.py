@@ -56,17 +56,17 @@ def gaussian_distances(view: PoolView) -> np.ndarray:
 
     Mahalanobis distances of embeddings of length 1 to a mean for each class, by one covariance
     within classes: Lee et al. 2018, "A simple unified framework for detecting out-of-distribution
-    samples and adversarial attacks". Fitted to labeled images by their class and to the pool's by
-    the classifier's shares: one step of EM (Nigam, McCallum, Thrun & Mitchell 2000, "Text
-    classification from labeled and unlabeled documents using EM").
+    samples and adversarial attacks"; shrunk, since features may have more dimensions than there are
+    images. Fitted to labeled images by their class and to the pool's by the classifier's shares:
+    one step of EM (Nigam, McCallum, Thrun & Mitchell 2000, "Text classification from labeled and
+    unlabeled documents using EM").
     """
     labeled, pool = view.normalized()
     shares = view.pool_logits.softmax(1)
     told = ANSWER * functional.one_hot(view.labeled_targets, shares.shape[1]).to(shares.dtype)
     points, weights = torch.cat([labeled, pool]), torch.cat([told, shares])
     means, covariance = _within(points.double(), weights.double())
-    ridge = 1e-3 * covariance.diagonal().mean().clamp_min(1e-9)
-    covariance += ridge * torch.eye(len(covariance), dtype=covariance.dtype, device=pool.device)
+    covariance = _shrunk(covariance, len(points))
     whiten = torch.linalg.cholesky(torch.linalg.inv(covariance))
     means = means[view.labeled_targets.unique()]
     return torch.cdist(pool.double() @ whiten, means @ whiten).cpu().numpy()
@@ -78,3 +78,16 @@ def _within(points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     means = weights.T @ points / mass[:, None]
     scatter = (points * weights.sum(1, keepdim=True)).T @ points
     return means, (scatter - (means * mass[:, None]).T @ means) / mass.sum()
+
+
+def _shrunk(covariance: Tensor, n: int) -> Tensor:
+    """Shrink a `covariance` (D, D) of `n` points towards a sphere.
+
+    Chen, Wiesel, Eldar & Hero 2010, "Shrinkage algorithms for MMSE covariance estimation": their
+    oracle approximating one, at least 1e-3.
+    """
+    d, mean = len(covariance), covariance.diagonal().mean().clamp_min(1e-9)
+    alpha, squared = covariance.square().mean(), mean.square()
+    share = ((alpha + squared) / ((n + 1) * (alpha - squared / d).clamp_min(1e-18))).clamp(1e-3, 1)
+    sphere = mean * torch.eye(d, dtype=covariance.dtype, device=covariance.device)
+    return torch.lerp(covariance, sphere, share)

@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from scipy.stats import rankdata
+from sklearn.covariance import oas
 
 from alod import AlodError, strategies
 from alod.view import PoolView
@@ -43,6 +44,16 @@ def make_view(seed=0, classes=3, labeled=30, pool=200, d=5, foreign=0):
     )
 
 
+def oas_share(spread, n):
+    """Return what scikit-learn shrinks by, from points that have just that covariance."""
+    d = len(spread)
+    root = np.linalg.cholesky(spread)
+    grid = np.random.default_rng(0).normal(size=(n, d))
+    grid -= grid.mean(0)
+    grid = grid @ np.linalg.inv(np.linalg.cholesky(grid.T @ grid / n)).T
+    return oas(grid @ root.T, assume_centered=True)[1]
+
+
 def test_distances_are_those_of_one_step_of_em(candidates):
     view = make_view()
     unit = lambda x: np.asarray(x) / np.linalg.norm(x, axis=1, keepdims=True)  # noqa: E731
@@ -52,7 +63,8 @@ def test_distances_are_those_of_one_step_of_em(candidates):
     weights = np.concatenate([told, softmax(view.pool_logits.double().numpy(), axis=1)])
     means = np.stack([np.average(points, axis=0, weights=w) for w in weights.T])
     spread = sum(np.cov(points.T, aweights=w, ddof=0) * w.sum() for w in weights.T) / weights.sum()
-    spread += 1e-3 * np.diag(spread).mean() * np.eye(5)
+    share = max(1e-3, oas_share(spread, len(points)))
+    spread = (1 - share) * spread + share * np.diag(spread).mean() * np.eye(5)
     wanted = cdist(pool, means, "mahalanobis", VI=np.linalg.inv(spread))
     np.testing.assert_allclose(candidates.gaussian_distances(view), wanted, rtol=1e-4)
 
@@ -116,3 +128,10 @@ def test_parameters_are_checked_at_the_door(candidates):
         strategies.get(candidates.agreement, {"of": "all"})
     with pytest.raises(AlodError, match="focus"):
         strategies.get(candidates.agreement, {"focus": -1.0})
+
+
+def test_more_dimensions_than_images_are_described_without_a_null_space(candidates):
+    view = make_view(labeled=12, pool=60, d=400)
+    found = candidates.gaussian_distances(view)
+    near = view.labeled_targets.unique()[found.argmin(1)]
+    assert (near == view.pool_logits.argmax(1)).float().mean() > 0.9
