@@ -4,7 +4,7 @@
 class held out, always the same. ``emoji``: drawn by two hands, tested on a third's;
 ``emoji_same``: tested on other emoji of the same two hands.
 
-With strangers, whose target is -1, in pools of at most 20,000 images; the test set holds the task:
+With strangers, whose target is -1, in pools of at most 10,000 images; the test set holds the task:
 ``stamps_with_cartoons``; ``mnist_known_3_split_7``, likewise of ``fashion_mnist`` and ``emoji``: 3
 classes known, drawn by seed 7, the others strange; ``clothing_near``: shirts and coats among
 pullovers and dresses; ``mnist_among_clothing_20``: a fifth of the pool are digits among clothes;
@@ -30,7 +30,7 @@ from alod.data.encoded import encoded
 from alod.data.known import data_folder
 
 SEED = 2025  # of what is held out
-LARGEST = 20_000  # images of a pool with strangers
+LARGEST = 10_000  # images of a pool with strangers
 CLOTHING = {"clothing": "fashion_mnist", "mnist": "mnist"}
 ANIMALS = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
 STAMPS = (
