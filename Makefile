@@ -51,7 +51,7 @@ lint: $(READY)
 	done
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 check-book: $(READY)
 	@$(BIN)/python scripts/check_book.py

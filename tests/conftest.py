@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,16 @@ import torch
 
 import alod
 from alod import training
+
+# Files in one process each, by name, which begins first: UMAP and detectors compile there once,
+# sweeps share their processes.
+TOGETHER = {
+    "test_outliers.py": "detectors",
+    "test_properties.py": "detectors",
+    "test_projection.py": "umap",
+    "test_own_strategy.py": "sweeps",
+    "test_sweep.py": "sweeps",
+}
 
 
 def pytest_addoption(parser):
@@ -20,6 +31,21 @@ def pytest_configure(config):
     if config.getoption("half"):
         half = kinds[config.getoption("half")]
         training.half_precision = lambda device: half
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Send tests of files that belong together to one process, all others one by one.
+
+    Not by marks, `xdist_group`: with pytest 9.2, xdist 3.8 does not see them, and says nothing.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return TOGETHER.get(Path(nodeid.partition("::")[0]).name, nodeid)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,6 @@ from alod_book.results import maps
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 
-# In one process: UMAP compiles in each.
-pytestmark = pytest.mark.xdist_group("umap")
-
 
 @pytest.fixture(scope="module")
 def blobs():

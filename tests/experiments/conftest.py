@@ -1,15 +1,18 @@
 import json
+import shutil
 from dataclasses import asdict, replace
+from multiprocessing import forkserver
 
 import pytest
+from joblib.externals.loky.backend.context import set_start_method
 
 import alod
 
 
-@pytest.fixture
-def runs(tmp_path, mini):
-    """Two strategies × two seeds, one of them with parameters; and a run that is not finished."""
-    folder = tmp_path / "runs"
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory, mini):
+    """What `runs` copies."""
+    folder = tmp_path_factory.mktemp("computed") / "runs"
     tiny = alod.ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
     for strategy, params in {"random": {}, "outlier": {"detector": "lof"}}.items():
         for seed in (0, 1):
@@ -18,3 +21,42 @@ def runs(tmp_path, mini):
     (folder / "cut_off").mkdir()
     (folder / "cut_off" / "config.json").write_text(json.dumps(asdict(tiny)))
     return folder
+
+
+@pytest.fixture
+def runs(computed, tmp_path):
+    """Two strategies × two seeds, one of them with parameters; and a run that is not finished."""
+    return shutil.copytree(computed, tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A process that has imported the library, to be forked: processes start in no time."""
+    dask = pytest.importorskip("dask")
+    utils = pytest.importorskip("distributed.utils")
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("OMP_NUM_THREADS", "1")
+        utils.get_mp_context().set_forkserver_preload(["distributed", "alod.experiments.sweep"])
+        forkserver.ensure_running()
+        yield
+
+
+@pytest.fixture
+def forked(server):
+    """Sweeps start their processes so."""
+    set_start_method("forkserver", force=True)
+    yield
+    set_start_method(None, force=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(server):
+    """A Dask cluster of two processes, which are older than the test."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        yield cluster

@@ -1,6 +1,5 @@
 """A strategy of one's own, "mine:query", in configs, sweeps and tables."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +26,7 @@ def query(view, k, rng, last: bool = False):
 FILE = """
 model: lenet5
 strategy: [random, "mine:query", {strategy: "mine:query", strategy_params: {last: true}}]
+initial: random
 n_initial: 20
 n_query: 10
 rounds: 1
@@ -37,17 +37,11 @@ SETTINGS = {"model": "lenet5", "n_initial": 20, "n_query": 10, "rounds": 2, "ste
 
 @pytest.fixture
 def old_workers():
-    """Processes that are older than the module, and do not know its folder."""
-    joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(number) for number in range(2))
+    """Processes that are older than the module, and do not know its folder.
 
-
-@pytest.fixture
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
-        yield cluster
+    They have imported the library: one that grows later joblib takes for leaking, and replaces.
+    """
+    joblib.Parallel(n_jobs=2)(joblib.delayed(callable)(run_sweep) for _ in range(2))
 
 
 @pytest.fixture
@@ -104,12 +98,13 @@ def test_swept_by_a_cluster_that_is_older_than_it(cluster, folder):
     assert asks_for_the_pools_ends([load_run(path) for path in report.finished]) == 3
 
 
-def test_the_command_line_finds_it_where_it_is_run(folder):
-    # As the command does, and unlike `python -m`, -P leaves the current folder out.
-    command = [sys.executable, "-P", "-m", "alod.cli"]
+def test_the_command_line_finds_it_where_it_is_run(folder, monkeypatch):
+    # As Python starts the command, and unlike `python -m`: without the current folder.
+    monkeypatch.setattr(
+        sys, "path", [place for place in sys.path if place not in ("", str(folder))]
+    )
     for line in ("sweep file.yaml --out runs --jobs 1", "compare runs --out table.csv"):
-        done = subprocess.run([*command, *line.split()], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        cli.main(line.split())
     assert set(pd.read_csv("table.csv")["strategy"]) == {"random", "mine:query"}
 
 

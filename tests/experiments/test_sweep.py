@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 import alod
@@ -24,10 +23,13 @@ from alod.experiments.load import load_configs
 from alod.experiments.record import find_runs, record
 from alod.experiments.run import load_run
 
-TINY = ExperimentConfig(model="lenet5", n_initial=20, n_query=10, rounds=2, steps=2)
+TINY = ExperimentConfig(
+    model="lenet5", initial="random", n_initial=20, n_query=10, rounds=2, steps=2
+)
 FILE = """
 model: lenet5
 strategy: [random, margin]
+initial: random
 n_initial: 20
 n_query: 10
 rounds: 2
@@ -223,52 +225,47 @@ def test_failing_run_leaves_the_others_alone(tmp_path, file, capsys):
     assert unfinished == [broken.resolve()]
 
 
-def test_run_whose_process_dies_is_given_up_and_all_others_end(tmp_path, alone):
-    culprit = tmp_path / "out" / CONFIGS[0].hash()
-    deaths, ended = [], threading.Event()
+DEADLY = """
+import os
+import signal
+from pathlib import Path
 
-    def kill_its_process_whenever_it_runs():
-        while not ended.wait(0.005):
-            mark = culprit.with_suffix(".tries")
-            tries = mark.stat().st_size if mark.exists() else 0
-            if tries > len(deaths) and (culprit / "checkpoint.pt").exists():
-                deaths.append(time.monotonic())
-                for worker in psutil.Process().children():
-                    with suppress(psutil.NoSuchProcess):  # joblib ends the others itself
-                        if any("popen_loky" in word for word in worker.cmdline()):
-                            worker.kill()
 
-    killer = threading.Thread(target=kill_its_process_whenever_it_runs)
-    killer.start()
-    try:
-        report = sweep.run_sweep(CONFIGS, tmp_path / "out", jobs=2)
-    finally:
-        ended.set()
-        killer.join()
+def query(view, k, rng):
+    with Path(__file__).with_name("deaths").open("a") as file:
+        file.write(".")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_run_whose_process_dies_is_given_up_and_all_others_end(
+    tmp_path, alone, forked, monkeypatch
+):
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(tmp_path)
+    deadly = replace(CONFIGS[0], strategy="deadly:query")
+    report = sweep.run_sweep([deadly, *CONFIGS[1:]], tmp_path / "out", jobs=2)
+    culprit = tmp_path / "out" / deadly.hash()
     assert report.failed.keys() == {culprit}, report.failed
     assert "died 3 times" in report.failed[culprit]
-    assert len(deaths) == sweep.TRIES
+    assert (tmp_path / "deaths").stat().st_size == sweep.TRIES
     swept = {folder.name: results(folder) for folder in report.finished}
-    assert swept == {name: alone[name] for name in alone if name != culprit.name}
+    assert swept == {c.hash(): alone[c.hash()] for c in CONFIGS[1:]}
 
 
-def test_dask_cluster_survives_the_death_of_a_worker(tmp_path, file, alone):
-    distributed = pytest.importorskip("distributed")
+def test_dask_cluster_survives_the_death_of_a_worker(tmp_path, file, alone, cluster):
     out = tmp_path / "out"
     killed = []
-    with distributed.LocalCluster(
-        n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
 
-        def kill_one_worker():
-            wait_for(lambda: any(out.glob("*/checkpoint.pt")))
-            killed.append(next(iter(cluster.workers.values())).pid)
-            os.kill(killed[0], signal.SIGKILL)
+    def kill_one_worker():
+        wait_for(lambda: any(out.glob("*/checkpoint.pt")))
+        killed.append(next(iter(cluster.workers.values())).pid)
+        os.kill(killed[0], signal.SIGKILL)
 
-        killer = threading.Thread(target=kill_one_worker)
-        killer.start()
-        cli.main(["sweep", str(file), "--out", str(out), "--dask", cluster.scheduler_address])
-        killer.join()
+    killer = threading.Thread(target=kill_one_worker)
+    killer.start()
+    cli.main(["sweep", str(file), "--out", str(out), "--dask", cluster.scheduler_address])
+    killer.join()
     assert killed
     assert killed[0] != os.getpid()
     assert {p.name: results(p) for p in out.iterdir()} == alone
