@@ -81,4 +81,4 @@ def toy_map(
         f"Map of {len(points)} points, {len(labeled)} of them labeled, and where a classifier sees "
         "its two classes."
     )
-    return finish(fig, title, alt, 420, bottom=40, legend=True)
+    return finish(fig, title, alt, 360, bottom=40, legend=True)
