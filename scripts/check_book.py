@@ -500,7 +500,10 @@ def check_notebook(html: Path, path: Path) -> Iterator[str]:
     if not (book_folder().parent / chapter).is_file():
         return
     executed = html / "_sources" / chapter
-    expected = f"https://colab.research.google.com/github/{repository()}/blob/main/{chapter}"
+    config = (book_folder().parent / "_config.yml").read_text()
+    branch = re.search(r"^ +branch: (\S+)$", config, re.M)
+    place = f"{repository()}/blob/{branch[1] if branch else 'main'}/{chapter}"
+    expected = f"https://colab.research.google.com/github/{place}"
     for link in (expected, f"../_sources/{chapter}"):
         if link not in links_of(path).links:
             yield f"no link to {link}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from alod_book import chapters
 from alod_book.parameters import check_parameters, parameters_of
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
+import pin  # noqa: E402
 
 
 def commands_in(path: Path) -> list[str]:
@@ -79,6 +82,18 @@ def test_every_mention_of_the_repository_agrees_with_the_config():
     assert f"git+https://github.com/{owner_name}" in (ROOT / "README.md").read_text()
 
 
+def test_what_is_installed_and_downloaded_is_pinned_in_one_place():
+    branch = re.search(r"^ +branch: (\S+)$", (ROOT / "_config.yml").read_text(), re.M)[1]
+    for path in pin.files():
+        text = path.read_text()
+        assert pin.pinned(text, chapters.repository(), branch) == text, f"scripts/pin.py {branch}"
+    one = "".join(path.read_text() for path in pin.files())
+    tagged = pin.pinned(one, chapters.repository(), "v0.1.0")
+    assert tagged.count("/alod@v0.1.0") == tagged.count("git+https://") >= len(chapters.notebooks())
+    assert "/alod/v0.1.0" in tagged and "/blob/main/" not in tagged
+    assert pin.pinned(tagged, chapters.repository(), "main") == one
+
+
 def test_what_the_front_page_shows_is_there():
     for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
@@ -106,13 +121,41 @@ def test_no_chapter_takes_more_than_fifteen_minutes_to_read():
         assert len(text.split()) / 200 <= 15, path
 
 
-def test_every_chapter_ends_with_exercises_that_are_one_command():
-    for path in chapters.notebooks().values():
-        if path.stem == "intro":  # The front page has doors instead.
-            continue
-        last = "".join(json.loads(path.read_text())["cells"][-1]["source"])
-        assert ":::{admonition} Exercises" in last, path
-        assert "`alod book run " in last, path
+# The front page has doors instead; the two others' exercises are one command each.
+UNTAUGHT = {"intro", "messy_pools", "strategy_comparison"}
+
+
+@pytest.mark.parametrize("name", sorted({*chapters.notebooks()} - UNTAUGHT))
+def test_a_chapter_says_its_goals_and_ends_with_solved_exercises_and_answered_questions(name):
+    cells = json.loads(chapters.notebooks()[name].read_text())["cells"]
+    first, last = ("".join(cells[place]["source"]) for place in (0, -1))
+    for told in (":::{admonition} Goals", "**Afterwards you can** ", "**You need** "):
+        assert first.count(told) == 1
+    start = next(i for i, c in enumerate(cells) if "## Exercises\n" in c["source"])
+    asked, solved = cells[start:-1:2], cells[start + 1 : -1 : 2]
+    assert len(asked) == len(solved) >= 2
+    for number, (text, cell) in enumerate(zip(asked, solved, strict=True), 1):
+        assert f"**{number} ·** " in "".join(text["source"])
+        # Folded in the book, in JupyterLab and in Colab; run wherever the chapter is.
+        assert cell["metadata"]["tags"] == ["hide-cell", "solution"]
+        assert cell["metadata"]["jupyter"]["source_hidden"]
+        assert cell["metadata"]["cellView"] == "form"
+        assert cell["source"][0] == f"# @title Solution {number}\n"
+        # Colab has no checkout.
+        assert "alod book run" not in "".join([*text["source"], *cell["source"]])
+    assert "In a checkout" in last and "`alod book run " in re.sub(r"\s+", " ", last)
+    questions = re.findall(
+        r"<details><summary>[^<]+\?</summary>\n\n[^<]{10,}\n\n</details>",
+        last.partition("## Five")[2],
+    )
+    assert len(questions) == 5 == last.count("<details>")
+
+
+@pytest.mark.parametrize("name", sorted({*chapters.notebooks()} & UNTAUGHT - {"intro"}))
+def test_the_others_end_with_exercises_that_are_one_command(name):
+    last = "".join(json.loads(chapters.notebooks()[name].read_text())["cells"][-1]["source"])
+    assert ":::{admonition} Exercises" in last
+    assert "`alod book run " in last
 
 
 def test_recorded_results_can_be_downloaded_where_they_are_drawn():

@@ -26,7 +26,11 @@ def test_status_tells_parameters_and_seconds(tmp_path):
     assert f"| python | {sys.version.split()[0]} |" in page
 
 
-UNTIMED = {"photographs"}  # newer than scripts/time_chapters.py's last run
+UNTIMED = {
+    "active_learning",
+    "own_strategy",
+    "photographs",
+}  # newer than scripts/time_chapters.py's last run
 
 
 def test_every_chapter_has_been_timed_with_a_gpu_or_is_said_not_to_be(tmp_path):
