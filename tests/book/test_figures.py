@@ -208,7 +208,7 @@ def test_few_lines_are_named_at_their_ends_and_names_keep_apart():
     assert set(names) == {"random", "margin", "entropy", "outlier"} and not fig.layout.showlegend
     low, high = fig.layout.yaxis.range
     plot = fig.layout.height - fig.layout.margin.t - 45
-    heights = sorted(n.y * plot / (high - low) + (n.yshift or 0) for n in names.values())
+    heights = sorted(n.y * plot / (high - low) - n.ay for n in names.values())
     assert np.diff(heights).min() >= 12
     assert heights[-1] <= high * plot / (high - low)  # above stands the title
     assert fig.layout.margin.r >= 7 * len("entropy")
