@@ -3,7 +3,7 @@
 // one width, lie over the title, and no key reaches them.
 (() => {
   // One tap counts as two clicks, which would rescale what it touches.
-  const CONFIG = { displayModeBar: false, doubleClick: false };
+  const CONFIG = { displayModeBar: false, doubleClick: false };  // codespell:ignore
   const figures = [...document.querySelectorAll(".plotly-graph-div")];
   const drawn = () => figures.filter((figure) => figure._fullLayout);
   const token = (name) =>
@@ -177,7 +177,7 @@
     for (const change of Object.entries(colors())) put(parts.layout, ...change);
     await Plotly.newPlot(figure, { ...parts, config: CONFIG });
     figure.alod.ratio = shape(figure);
-    figure.alod.most = 1.4 * figure._fullLayout._size.h;
+    figure.alod.most = 1.5 * figure._fullLayout._size.h;
     fit(figure);
     offerTools(figure);
     figure.dispatchEvent(new Event("alod:drawn", { bubbles: true }));

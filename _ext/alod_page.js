@@ -31,18 +31,22 @@
     box.hidden = true;
   }
 
+  function place() {
+    const at = shown.getClientRects()[0];
+    const { clientWidth, clientHeight } = root;
+    const left = Math.min(at.left, clientWidth - box.offsetWidth - 8);
+    const below = at.bottom + box.offsetHeight + 6 < clientHeight;
+    box.style.left = `${Math.max(8, left)}px`;
+    box.style.top = `${below ? at.bottom + 4 : at.top - box.offsetHeight - 4}px`;
+  }
+
   function show(link) {
     hide();
     shown = link;
     box.textContent = words.get(link);
     box.hidden = false;
     link.setAttribute("aria-describedby", box.id);
-    const at = link.getClientRects()[0];
-    const { clientWidth, clientHeight } = root;
-    const left = Math.min(at.left, clientWidth - box.offsetWidth - 8);
-    const below = at.bottom + box.offsetHeight + 6 < clientHeight;
-    box.style.left = `${Math.max(8, left)}px`;
-    box.style.top = `${below ? at.bottom + 4 : at.top - box.offsetHeight - 4}px`;
+    place();
   }
 
   for (const link of document.querySelectorAll("main a.internal")) {
@@ -56,6 +60,7 @@
     for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hide);
   }
   document.body.append(box);
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  // A link that gets the focus may scroll into view afterwards.
+  addEventListener("scroll", () => shown && place(), { passive: true, capture: true });
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
 })();

@@ -87,7 +87,7 @@ PROJECTION_NAMES = {"umap": "UMAP", "tsne": "t-SNE"}
 
 # What an image is to the learner: its name in the legend and its marker, in drawing order.
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
-    "pool": ("pool", {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.5}),
+    "pool": ("pool", {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.45}),
     "labeled": ("labeled", {"symbol": "circle", "size": 5, "color": BLUE, "opacity": 0.9}),
     "initial": ("initial set", {"symbol": "square", "size": 6, "color": BLUE, "opacity": 0.9}),
     "outlier": ("outliers", {"symbol": "diamond", "size": 7, "color": VERMILION, "opacity": 1}),

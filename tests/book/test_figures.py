@@ -306,7 +306,7 @@ def test_a_name_in_the_legend_stands_for_all_points_of_its_group():
     animation = figures.embedding_animation(xy, asked, "T", CLASSES, targets)
     for fig in (by_group, by_class, animation):
         # A click isolates: what is not in the clicked name's legendgroup goes.
-        assert fig.layout.legend.itemclick == "toggleothers"
+        assert fig.layout.template.layout.legend.itemclick == "toggleothers"
         names = {t.name: t.legendgroup for t in fig.data if t.showlegend is not False}
         points = {t.legendgroup for t in fig.data if t.type == "scattergl"}
         assert points <= set(names.values())

@@ -37,7 +37,7 @@ def test_figures_become_html_without_a_script_of_their_own():
 
 def test_title_and_note_are_written_by_the_page_and_the_plot_keeps_its_height():
     given = {"title": "More & better", "note": "n = 3", "px": 63}
-    figure = go.Figure(FIGURE, layout={"height": 400, "meta": {"alt": "Both", "head": given}})
+    figure = go.Figure(FIGURE).update_layout(height=400, meta={"alt": "Both", "head": given})
     html = figure_html(json.loads(figure.to_json()))
     assert '<p class="alod-title">More &amp; better</p><p class="alod-note">n = 3</p>' in html
     assert 'style="height:337px"' in html
