@@ -5,10 +5,13 @@ import hashlib
 import json
 import re
 import shutil
+import textwrap
+from html import escape
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -16,10 +19,13 @@ from alod_book.renderer import figures_as_html
 
 HERE = Path(__file__).parent
 PLOTLY = "plotly.min.js"  # a third of what the Python package holds; see plotly/package.json
-FIGURES = "alod_figures.js"
+FIGURES = ("alod_controls.js", "alod_figures.js")
 CARDS = "alod_cards.js"
+PAGE = "alod_page.js"  # on every page
 # The images of a map, as make_cards packs them and plotly writes them.
 SHEET = re.compile(r'"sheet":\s*("data:image[^"]+")')
+# Who links to a page shows it; an address must be whole.
+PICTURE = "{}/raw/main/.github/headline.png"
 # One file with its glyphs inside: browsers refuse web fonts to some pages opened from disk.
 MATHJAX = "tex-svg.js"
 
@@ -45,8 +51,9 @@ def copy_scripts(app: Sphinx) -> None:
         f"sphinx-mathjax-offline/static/mathjax/{MATHJAX}"
     )
     shutil.copyfile(str(mathjax), static / MATHJAX)
-    for script in (HERE / "plotly" / PLOTLY, HERE / FIGURES, HERE / CARDS):
-        shutil.copyfile(script, static / script.name)
+    for script in (Path("plotly", PLOTLY), *FIGURES, CARDS, PAGE):
+        shutil.copyfile(HERE / script, static / Path(script).name)
+    app.add_js_file(PAGE, loading_method="defer")
 
 
 def add_plotly(
@@ -54,8 +61,8 @@ def add_plotly(
 ) -> None:
     """Load plotly.js on pages with a figure, after their text."""
     if "plotly-graph-div" in context.get("body", ""):
-        app.add_js_file(PLOTLY, loading_method="defer")
-        app.add_js_file(FIGURES, loading_method="defer")
+        for script in (PLOTLY, *FIGURES):
+            app.add_js_file(script, loading_method="defer")
 
 
 def share_sheets(
@@ -91,6 +98,51 @@ def mend_citations(
     )
 
 
+def describe(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Say what a page is about to who links to it, and what its terms mean to who points at them.
+
+    The first paragraph describes a page. Definitions lie in the page: one from disk can ask no
+    other. What a citation leads to is its link's own title.
+    """
+    if doctree is None:
+        return
+    first = next(iter(doctree.findall(nodes.paragraph)), None)
+    words = " ".join(first.astext().split()) if first else app.config.project
+    facts = {
+        "title": context["title"],
+        "description": textwrap.shorten(words, 200, placeholder=" \N{HORIZONTAL ELLIPSIS}"),
+        "type": "article",
+        "site_name": app.config.html_title,
+        "image": PICTURE.format(app.config.html_theme_options["repository_url"]),
+    }
+    tags = [f'<meta property="og:{name}" content="{escape(text)}">' for name, text in facts.items()]
+    tags.append(f'<meta name="description" content="{escape(facts["description"])}">')
+    context["metatags"] = context.get("metatags", "") + "\n".join(tags)
+    told = definitions(app)
+    used = {
+        link: told[link] for link in re.findall(r'href="([^"]+)"', context["body"]) if link in told
+    }
+    if used:
+        packed = json.dumps(used, ensure_ascii=False).replace("<", "\\u003c")
+        context["body"] += f'<script type="application/json" id="alod-previews">{packed}</script>'
+
+
+def definitions(app: Sphinx) -> dict[str, str]:
+    """Return what the terms of the glossary mean, by the address of each beside it."""
+    told: dict[str, str] = getattr(app, "alod_terms", {})
+    if not told:
+        terms = app.env.get_domain("std").data["terms"]
+        for page in {page for page, _ in terms.values()}:
+            for item in app.env.get_doctree(page).findall(nodes.definition_list_item):
+                meant = " ".join(item.children[-1].astext().split())
+                ids = [name for part in item.findall(nodes.term) for name in part["ids"]]
+                told |= {f"{page.rpartition('/')[2]}.html#{name}": meant for name in ids}
+        app.alod_terms = told  # type: ignore[attr-defined]
+    return told
+
+
 def drop_thebe(
     _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
 ) -> None:
@@ -113,5 +165,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", share_sheets)  # listens before the first figure is drawn
     app.connect("html-page-context", add_plotly)
     app.connect("html-page-context", mend_citations)
+    app.connect("html-page-context", describe)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

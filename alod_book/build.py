@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from alod_book.status import status_page
 SCALES = ("quick", "full")
 SLOW = ("model_comparison", "intro")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+# A warning as Python prints it, with a file of this machine and the line of code there.
+_WARNING = re.compile(r"^\S+:\d+: \w*Warning: (.+)\n  .+$", re.M)
+_MADE_HERE = re.compile(r"(?:/[\w.-]+)*/tmp\w{8}/")
 
 
 def build(scale: str = "quick", data: Path | None = None, jobs: int = 2) -> Path:
@@ -116,7 +120,7 @@ def _execute_all(folder: Path, environment: Mapping[str, str], scale: str, jobs:
 
 
 def _tidy_outputs(notebook: Path) -> None:
-    """Show outputs as a terminal would: bars where they ended, no dead widgets.
+    """Show outputs as a terminal would: bars where they ended, no dead widgets, no paths of ours.
 
     Widgets, which need a kernel, would load scripts from a CDN.
     """
@@ -135,7 +139,8 @@ def _tidy_outputs(notebook: Path) -> None:
         for output in kept:
             if output["output_type"] == "stream":
                 lines = output["text"].split("\n")
-                output["text"] = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+                text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+                output["text"] = _MADE_HERE.sub("", _WARNING.sub(r"Warning: \1", text))
         if "outputs" in cell:
             cell["outputs"] = kept
     write_atomically(notebook, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -107,6 +107,39 @@ def recipe_changes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
     )
 
 
+def falls(curves: pd.DataFrame, mode: str = "scratch") -> str:
+    """Say, in Markdown, on which data sets a mode loses accuracy with its last labels."""
+    own = curves[curves["training_mode"] == mode]
+    told = []
+    for name, rows in own.groupby("dataset", sort=False):
+        means = rows.groupby("n_labeled")["test_accuracy"].mean()
+        if means.idxmax() < means.index[-1]:
+            told.append(
+                f"On {spelled(name)} `{mode}` **falls**, from {means.max():.1%} with "
+                f"{means.idxmax():,} labels to {means.iloc[-1]:.1%} with {means.index[-1]:,}."
+            )
+    return " ".join(told)
+
+
+def times_as_long(*tables: pd.DataFrame) -> str:
+    """Say how many times as long rounds with inliers train: medians, least and most of all."""
+    ratios = []
+    for table in tables:
+        rows = table[table["round"] > 0]
+        seconds = (
+            rows.assign(inliers=rows["inlier_passes"] > 0)
+            .pivot_table(
+                index=["dataset", "model", "strategy"],
+                columns="inliers",
+                values="fit_seconds",
+                aggfunc="median",
+            )
+            .dropna()
+        )
+        ratios += list(seconds[True] / seconds[False])
+    return f"{min(ratios):.0f} to {max(ratios):.0f} times as long (medians)"
+
+
 def for_free(curves: pd.DataFrame) -> go.Figure:
     """Draw what it gives to learn the pool's inliers beside the labels.
 

@@ -62,6 +62,26 @@ def lasting(curves: pd.DataFrame) -> go.Figure:
     )
 
 
+def in_the_end(curves: pd.DataFrame, method: str = "kmeans") -> str:
+    """Say, in Markdown, where a method stands beside random at the largest size.
+
+    `curves` are of one classifier and kind of features, of all data sets.
+    """
+    n = curves["n_labeled"].max()
+    shares = curves[curves["n_labeled"] == n].pivot_table(
+        index="dataset", columns="initial", values="test_accuracy", sort=False
+    )
+    behind = (shares[method] < shares["random"]).sum()
+    told = "; ".join(
+        f"{spelled(name)}: {own[method]:.1%} and {own['random']:.1%}"
+        for name, own in shares.iterrows()
+    )
+    return (
+        f"With {n} labels, `{method}`, the default, is **below** random on {behind} of "
+        f"{len(shares)} data sets ({told}): a first set is meant to be small."
+    )
+
+
 def standing_for(curves: pd.DataFrame) -> go.Figure:
     """Draw how well first sets of one size stand for the pool, means over seeds.
 

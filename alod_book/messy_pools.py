@@ -30,7 +30,7 @@ from pandas.io.formats.style import Styler
 from alod.experiments import evaluation
 from alod_book import figures
 from alod_book.comparisons import SUMMARIES, behind_and_ahead, p_told, variants
-from alod_book.figures import spelled
+from alod_book.figures import short, spelled
 from alod_book.one_run import pixels
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def last_query(run: "Run", data: "Dataset", n: int = 20) -> go.Figure:
     foreign = names.count("foreign")
     return figures.image_grid(
         pixels(data, asked[:n]),
-        ["×" if name == "foreign" else name[:6] for name in names[:n]],
+        ["×" if name == "foreign" else short(name) for name in names[:n]],
         title=f"{spelled(run.config.strategy)}: {foreign} of the last {len(asked)} asked for are "
         "foreign",
         hover=names[:n],

@@ -64,7 +64,7 @@ def first_images(run: "Run", data: "Dataset") -> go.Figure:
     first = run.asked(0)
     return figures.image_grid(
         pixels(data, first),
-        [data.classes[t][:6] for t in data.targets[first]],
+        [figures.short(data.classes[t]) for t in data.targets[first]],
         title=f"The first {len(first)} images, chosen by k-means before any label was known",
     )
 
@@ -103,7 +103,7 @@ def last_images(run: "Run", data: "Dataset") -> go.Figure:
     answers = [data.classes[t] for t in data.targets[images]]
     return figures.image_grid(
         pixels(data, images),
-        [answer[:6] for answer in answers],
+        [figures.short(answer) for answer in answers],
         title=f"The last query: {len(images)} images, mean score {scores.mean():.2f}",
         hover=[f"score {s:.2f}, {a}" for s, a in zip(scores, answers, strict=True)],
         note="captions: the answers; hover for the score",

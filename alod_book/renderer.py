@@ -26,7 +26,8 @@ def figures_as_html(notebook: str) -> str:
 def figure_html(figure: Mapping[str, Any]) -> str:
     """Return a figure's place, labeled for screen readers, and its JSON, which a script draws.
 
-    The label is the figure's own text, ``layout.meta["alt"]``, else its title.
+    The label is the figure's own text, ``layout.meta["alt"]``, else its title. Title and note are
+    the page's, and wrap as it does, where ``layout.meta["head"]`` holds them.
     """
     layout = figure.get("layout", {})
     title = layout.get("title", {})
@@ -37,8 +38,15 @@ def figure_html(figure: Mapping[str, Any]) -> str:
     parts = {"data": figure["data"], "layout": layout, "frames": figure.get("frames", [])}
     # No tag may end the script before its end.
     drawing = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")
+    head = (meta.get("head") if isinstance(meta, dict) else None) or {"px": 0}
+    above = "".join(
+        f'<p class="alod-{part}">{escape(head[part])}</p>'
+        for part in ("title", "note")
+        if head.get(part)
+    )
+    height = layout.get("height", 450) - head["px"]
     return (
-        f'<div class="alod-figure" role="figure" aria-label="{label}">'
-        f'<div class="plotly-graph-div" style="height:{layout.get("height", 450)}px"></div>'
+        f'<div class="alod-figure" role="figure" aria-label="{label}">{above}'
+        f'<div class="plotly-graph-div" style="height:{height}px"></div>'
         f'<script type="application/json">{drawing}</script></div>'
     )

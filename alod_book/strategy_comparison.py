@@ -38,7 +38,7 @@ from alod.errors import AlodError
 from alod.experiments import evaluation
 from alod_book import figures, positions, projection, results
 from alod_book.comparisons import INTERPOLATED, behind_and_ahead, labels_told, variants
-from alod_book.figures import spelled
+from alod_book.figures import short, spelled
 from alod_book.one_run import pixels
 
 if TYPE_CHECKING:
@@ -285,7 +285,10 @@ def batch_grid(
     ]
     return figures.image_grid(
         pixels(data, batch),
-        [target[:6] if target == guess else f"{target[:3]}≠{guess[:3]}" for target, guess in told],
+        [
+            short(target) if target == guess else f"{target[:3]}≠{guess[:3]}"
+            for target, guess in told
+        ],
         title=f"{spelled(name)}: {wrong} of {len(batch)} are taken for something else",
         hover=[f"a {target}, taken for {guess}" for target, guess in told],
         note="captions: what it is; after ≠ what it is taken for",

@@ -2,10 +2,12 @@
 
 Each page is opened from disk in light, switched to dark there, and opened in dark at phone width.
 Every figure must have drawn and fit, the first within two seconds (on a slow machine: within four
-times what a page of one line takes); its slider and buttons must answer, a map must show the image
-that is pointed at or tapped, figures must follow the theme and the window's width, nothing may be
-logged as an error or asked from outside, axe-core must find no serious fault, links inside the book
-must lead somewhere. Screenshots go to ``_build/screenshots``. Exit 1 with a list of what is wrong.
+times what a page of one line takes); its slider, button and legend must answer mouse and keys, a
+map must show the image that is pointed at or tapped, a tap must rescale nothing, terms and
+citations must have previews, paper must be light, figures must follow the theme and the window's
+width, nothing may be logged as an error or asked from outside, axe-core must find no serious fault,
+links inside the book must lead somewhere. Screenshots go to ``_build/screenshots``. Exit 1 with a
+list of what is wrong.
 """
 
 import os
@@ -101,7 +103,8 @@ FAULTS = """() => {
       faults.push(`figure ${i} is cut off at the right`);
     // What is drawn, of how many, in which units, and the same in words.
     const layout = figure._fullLayout || {};
-    const title = layout.title?.text || "";
+    const head = figure.closest(".alod-figure").querySelectorAll(".alod-title, .alod-note");
+    const title = [...head].map((part) => part.textContent).join(" ");
     const words = figure.closest("[aria-label]")?.getAttribute("aria-label") || "";
     if (words.length < 30) faults.push(`figure ${i} has no alternative text but "${words}"`);
     if (!/n = [0-9]|seed|one run|dashed: a typical random set/i.test(title))
@@ -130,51 +133,24 @@ FAULTS = """() => {
   return faults;
 }"""
 
-# What a reader does: click the last step of the slider, then the first button.
-INTERACT = """async () => {
-  const faults = [];
-  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-  for (const figure of document.querySelectorAll(".plotly-graph-div")) {
-    if (!figure.on) continue;  // not drawn, which is told already
-    const title = figure.closest("[aria-label]")?.getAttribute("aria-label") || figure.id;
-    const events = [];
-    for (const name of ["plotly_animated", "plotly_animatingframe", "plotly_sliderchange",
-                        "plotly_restyle", "plotly_relayout", "plotly_update",
-                        "plotly_buttonclicked"])
-      figure.on(name, () => events.push(name));
-    const batch = () => figure.closest(".cell_output, .alod-figure").querySelector(".alod-tiles");
-    const first = batch()?.getAttribute("aria-label");
-    for (const [i, slider] of (figure.layout.sliders || []).entries()) {
-      if ((slider.steps || []).length < 2) continue;
-      const touch = figure.querySelectorAll(".slider-rail-touch-rect")[i];
-      if (!touch) { faults.push(`${title}: slider ${i} is not drawn`); continue; }
-      touch.scrollIntoView({ block: "center" });
-      const box = touch.getBoundingClientRect();
-      const at = { bubbles: true, clientX: box.right - 2, clientY: box.top + box.height / 2 };
-      const before = slider.active || 0;
-      touch.dispatchEvent(new MouseEvent("mousedown", at));
-      document.dispatchEvent(new MouseEvent("mouseup", at));
-      figure.dispatchEvent(new MouseEvent("mouseup", at));
-      await wait(700);
-      const after = figure.layout.sliders[i].active || 0;
-      if (after === before && !events.includes("plotly_sliderchange"))
-        faults.push(`${title}: slider ${i} does not move`);
-      const step = slider.steps[after];
-      if (step.method === "animate" && !events.includes("plotly_animatingframe"))
-        faults.push(`${title}: slider ${i} moves but shows no frame`);
-      if (first && batch().getAttribute("aria-label") === first)
-        faults.push(`${title}: slider ${i} moves but not the images below`);
-    }
-    for (const button of figure.querySelectorAll(".updatemenu-button")) {
-      events.length = 0;
-      button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
-      await wait(400);
-      if (!events.length) faults.push(`${title}: a button does nothing`);
-    }
-  }
-  return faults;
+# What a tap must leave as it is.
+RANGES = """() => [...document.querySelectorAll(".plotly-graph-div")].map((figure) =>
+  Object.entries(figure._fullLayout).filter(([id]) => /^[xy]axis\\d*$/.test(id))
+    .map(([id, axis]) => [id, ...axis.range.map((end) => Number(end).toPrecision(6))].join(" ")))"""
+
+# The middle of a plot; of a sheet of images, that of its first.
+MIDDLE = """(figure) => {
+  figure.scrollIntoView({ block: "center" });
+  const box = figure.getBoundingClientRect();
+  const { xaxis, yaxis } = figure._fullLayout;
+  const tiles = figure.data.some((trace) => trace.customdata && trace.marker?.opacity === 0);
+  if (!tiles) return [box.left + xaxis._offset + xaxis._length / 2,
+                      box.top + yaxis._offset + yaxis._length / 2];
+  return [box.left + xaxis._offset + xaxis.d2p(0.5), box.top + yaxis._offset + yaxis.d2p(0.5)];
 }"""
 
+TOLD = """(figure) => !figure.data.some((t) => t.customdata && t.marker?.opacity === 0)
+  || figure.querySelector(".hoverlayer .hovertext")?.textContent"""
 
 # Where the last image drawn on a map lies in the window.
 SPOT = """(figure) => {
@@ -217,7 +193,8 @@ CARD = """async (figure) => {
 }"""
 
 SHOWN_GROUPS = """(figure) => [...new Set(figure._fullData
-  .filter((t) => t.type === "scattergl" && t.visible === true).map((t) => t.legendgroup))]"""
+  .filter((t) => t.visible === true && (t.showlegend || t.legendgroup))
+  .map((t) => t.legendgroup || t.name))]"""
 
 MISFITS = """() => [...document.querySelectorAll(".plotly-graph-div")]
   .filter((figure) => figure.offsetParent && figure._fullLayout &&
@@ -267,7 +244,7 @@ def pages(html: Path) -> list[Path]:
 
 
 def check_map(page: Page, figure: Locator, mode: str) -> Iterator[str]:
-    """Yield what is wrong with a map: point at an image, tap it, look at one group alone."""
+    """Yield what is wrong with a map: point at an image, tap it."""
     title = figure.locator("xpath=ancestor::*[@aria-label][1]").get_attribute("aria-label")
     x, y = figure.evaluate(SPOT)
     page.wait_for_timeout(100)
@@ -280,20 +257,90 @@ def check_map(page: Page, figure: Locator, mode: str) -> Iterator[str]:
     fault = figure.evaluate(CARD)
     if fault:
         yield f"{title}: {fault}"
-    if mode != "light":
-        return
+
+
+def check_legend(page: Page, figure: Locator) -> Iterator[str]:
+    """Yield what is wrong with a legend: a name, clicked or by key, leaves its group alone."""
+    title = figure.locator("xpath=..").get_attribute("aria-label")
     page.mouse.move(0, 0)
-    name = figure.locator(".legendtoggle").first
     groups = figure.evaluate(SHOWN_GROUPS)
-    for expected in (1, len(groups)):
-        name.click()
-        for _ in range(30):  # Plotly waits a third of a second for a double click.
+    for way in ("click", "key"):
+        for expected in (1, len(groups)):
+            name = figure.locator(".legendtoggle[tabindex]").first
+            if way == "click":
+                name.click()
+            else:
+                name.focus()
+                page.keyboard.press("Enter")
             page.wait_for_timeout(100)
             shown = figure.evaluate(SHOWN_GROUPS)
-            if len(shown) == expected:
-                break
-        if len(shown) != expected:
-            yield f"{title}: a click in the legend leaves {shown} of {groups}"
+            if len(shown) != expected:
+                yield f"{title}: a {way} in the legend leaves {shown} of {groups}"
+
+
+def check_controls(page: Page, figure: Locator) -> Iterator[str]:
+    """Yield what is wrong with a map that plays: its slider and its button, by key and by mouse."""
+    place = figure.locator("xpath=..")
+    title = place.get_attribute("aria-label")
+    figure.evaluate("f => { f.seen = 0; f.on('plotly_animatingframe', () => f.seen++); }")
+    slider, button = place.locator("input[type=range]"), place.locator(".alod-controls button")
+    tiles = "f => f.closest('.cell_output, .alod-figure').querySelector('.alod-batch')?.textContent"
+    first = figure.evaluate(tiles)
+    slider.focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(700)
+    if slider.input_value() != slider.get_attribute("max") or not figure.evaluate("f => f.seen"):
+        yield f"{title}: the slider does not move by key"
+    if first and figure.evaluate(tiles) == first:
+        yield f"{title}: the slider moves but not the images below"
+    for way in ("click", "key"):
+        before = button.text_content()
+        if way == "click":
+            button.click()
+        else:
+            button.focus()
+            page.keyboard.press("Enter")
+        page.wait_for_timeout(300)
+        if button.text_content() == before:
+            yield f"{title}: the button that plays does nothing by {way}"
+
+
+def check_touch(page: Page) -> Iterator[str]:
+    """Yield the figures that one tap rescales, and the sheets that do not tell what is tapped."""
+    for figure in page.locator(".plotly-graph-div:has(.cartesianlayer)").all():
+        title = figure.locator("xpath=..").get_attribute("aria-label")
+        before = page.evaluate(RANGES)
+        page.touchscreen.tap(*figure.evaluate(MIDDLE))
+        page.wait_for_timeout(400)
+        if page.evaluate(RANGES) != before:
+            yield f"{title}: one tap rescales it"
+        if not figure.evaluate(TOLD):
+            yield f"{title}: a tap on an image does not tell what it is"
+
+
+def check_previews(page: Page) -> Iterator[str]:
+    """Yield what is wrong with the previews of terms and citations, by key."""
+    box = page.locator("#alod-preview")
+    for kind in (".html#term-", "references.html#"):
+        for link in page.locator(f"main a.internal[href*='{kind}']").all()[:2]:
+            link.focus()
+            if not box.is_visible() or len(box.text_content() or "") < 20:
+                yield f"no preview of {link.text_content()}"
+            page.keyboard.press("Escape")
+            if box.is_visible():
+                yield f"the preview of {link.text_content()} stays"
+
+
+def check_print(page: Page) -> Iterator[str]:
+    """Yield a fault if a page in dark is not light on paper, or stays so afterwards."""
+    theme = "document.documentElement.dataset.theme"
+    before = page.evaluate(theme)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    if page.evaluate(theme) != "light":
+        yield "is printed in dark"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    if page.evaluate(theme) != before:
+        yield "changes its theme for good when it is printed"
 
 
 def check_theme_switch(page: Page) -> Iterator[str]:
@@ -487,9 +534,16 @@ def check_page(
     for figure in page.locator(".plotly-graph-div:has(.alod-card)").all():
         faults += check_map(page, figure, mode)
     if mode == "light":
-        faults += page.evaluate(INTERACT)
+        for figure in page.locator(".plotly-graph-div:has(.legendtoggle[tabindex])").all():
+            faults += check_legend(page, figure)
+        for figure in page.locator(".alod-figure:has(.alod-controls) .plotly-graph-div").all():
+            faults += check_controls(page, figure)
         faults += page.evaluate(TABLES)
+        faults += check_previews(page)
+        faults += check_print(page)
         faults += check_width(page)
+    else:
+        faults += check_touch(page)
     yield from dict.fromkeys(faults)
     context.close()
 

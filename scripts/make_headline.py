@@ -1,9 +1,12 @@
-"""Draw the README's figure from a recorded result, as an SVG for light and dark pages.
+"""Draw the README's figure from a recorded result.
+
+As an SVG for light and dark pages, and as a PNG, which is shown with links to the book.
 
 ``python scripts/make_headline.py book/results/strategies.csv``
 """
 
 import argparse
+import base64
 import json
 from pathlib import Path
 from urllib.parse import unquote
@@ -53,14 +56,18 @@ def main() -> None:
     curves = pd.read_csv(given.table)
     setting = curves.query("dataset == @given.dataset and model == @given.model")
     figure = headline(setting[setting["strategy"].isin(SHOWN)])
-    draw = "async (figure) => Plotly.toImage(figure, { format: 'svg' })"
+    draw = "async ([figure, how]) => Plotly.toImage(figure, how)"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         page = browser.new_page()
         page.add_script_tag(path=str(PLOTLY))
-        address = page.evaluate(draw, figure)
+        address = page.evaluate(draw, [figure, {"format": "svg"}])
+        layout = figure["layout"] | {"paper_bgcolor": "#fff", "width": 800, "height": 420}  # type: ignore[operator]
+        how = {"format": "png", "width": 800, "height": 420, "scale": 1.5}
+        preview = page.evaluate(draw, [figure | {"layout": layout}, how])
         browser.close()
     given.out.write_text(unquote(address.partition(",")[2]) + "\n", encoding="utf-8")
+    given.out.with_suffix(".png").write_bytes(base64.b64decode(preview.partition(",")[2]))
     print(given.out)
 
 

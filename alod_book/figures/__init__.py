@@ -27,6 +27,7 @@ from alod_book.figures.style import (
     MODEL_NAMES,
     PROJECTION_NAMES,
     STRATEGY_COLORS,
+    short,
     spelled,
     table,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "pairwise_matrix",
     "per_class_accuracy",
     "seconds_per_round",
+    "short",
     "spelled",
     "table",
 ]

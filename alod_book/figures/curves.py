@@ -300,7 +300,7 @@ def _label_ends(
     top = fig.layout.yaxis.range[1] * pixels
     shifts = _spread([end["accuracy_mean"] * pixels for end in ends.values()], 14, top)
     # A name far from its line, or written over a line that goes on, says less than a legend.
-    if len(lines) > 5 or longest > 16 or not together or max(map(abs, shifts)) > 30:
+    if len(lines) > 6 or longest > 16 or not together or max(map(abs, shifts)) > 60:
         return None
     drawn = {trace.name: trace for trace in fig.data}
     for (label, end), shift in zip(ends.items(), shifts, strict=True):
@@ -308,14 +308,18 @@ def _label_ends(
         fig.add_annotation(
             x=float(np.log10(end["x"]) if log else end["x"]),
             xanchor="left",
-            xshift=7,
             y=end["accuracy_mean"],
-            yshift=shift,
+            # A thin line leads to a name that had to move.
+            ax=16,
+            ay=-shift,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=colors[label] if abs(shift) > 4 else "rgba(0,0,0,0)",
+            standoff=5,
             text=names[label],
-            showarrow=False,
             font={"color": colors[label], "size": 13},
         )
-    return 14 + round(7.3 * longest)
+    return 22 + round(7.3 * longest)
 
 
 def _levels(
@@ -389,7 +393,10 @@ def _spread(heights: Sequence[float], gap: float, top: float = np.inf) -> list[f
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return round ticks of a logarithmic axis from `low` to `high`, above 0; at most seven."""
+    """Return round ticks of a logarithmic axis from `low` to `high`, above 0, and `high`.
+
+    At most eight; one that `high` would run into gives way to it.
+    """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     # From dense to sparse: more than seven would run into each other on a phone.
     for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,)):
@@ -397,7 +404,9 @@ def log_ticks(low: float, high: float) -> list[float]:
         ticks = [tick for tick in every if 0.999 * low <= tick <= 1.001 * high]
         if len(ticks) <= 7:
             break
-    return ticks
+    # What the last labels brought is what is asked: the end has its tick.
+    near = 0.12 * np.log(high / low)
+    return [tick for tick in ticks if np.log(high / tick) > near or tick == low] + [float(high)]
 
 
 def faded(color: str, opacity: float) -> str:

@@ -18,7 +18,7 @@ def image_grid(
     images: NDArray[np.uint8],
     captions: Sequence[str],
     title: str = "",
-    columns: int = 10,
+    columns: int | None = None,
     hover: Sequence[str] | None = None,
     note: str = "",
 ) -> go.Figure:
@@ -30,10 +30,11 @@ def image_grid(
         Grey or RGB images.
     captions : sequence of str (N,)
         At most six letters or so each, where there are ten columns: a phone shows 36 px per image.
+        Class names of one word fit eight.
     title : str
         The finding in one sentence.
-    columns : int
-        Images in a row.
+    columns : int, optional
+        Images in a row; by default ten, or eight where a caption has more than six letters.
     hover : sequence of str (N,), optional
         The longer story of each image; its caption by default.
     note : str
@@ -45,6 +46,8 @@ def image_grid(
     >>> fig.layout.meta["alt"]
     'Asked for. 2 images: 4; 9.'
     """
+    if columns is None:
+        columns = 8 if max(map(len, captions), default=0) > 6 else 10
     check_count("columns", columns, 1)
     images = check_images(images)
     hover = captions if hover is None else hover
@@ -61,11 +64,22 @@ def image_grid(
             y=row * pitch + 1.17,
             mode="text",
             text=list(captions),
-            textfont={"size": 10},  # six letters are as wide as a phone's image
+            textfont={"size": 10},  # six letters are as wide as a tenth of a phone
+            hoverinfo="skip",
+        )
+    )
+    # Wherever a tile is pointed at or tapped, the nearest middle is its own.
+    fig.add_trace(
+        go.Scatter(
+            x=column + 0.5,
+            y=row * pitch + pitch / 2,
+            mode="markers",
+            marker={"opacity": 0},
             customdata=list(hover),
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
+    fig.update_layout(hoverdistance=-1, showlegend=False)
     lay_under(fig, _montage(images, row, column, pitch), columns, rows * pitch)
     told = "; ".join(hover[:5]) + ("; …" if len(images) > 5 else "")
     note = "; ".join(filter(None, [f"n = {len(images)} images", note]))

@@ -29,7 +29,8 @@ def finish(
 ) -> go.Figure:
     """Give a figure its template, wrapped title, margins and words for those who cannot see it.
 
-    `height` is the whole figure's in px, or with `inner` that of the plot without the title.
+    `height` is the whole figure's in px, or with `inner` that of the plot without the title. Title
+    and note also go to ``layout.meta``, with the px that they take, for `alod_book.renderer`.
     """
     lines = textwrap.wrap(title, _TITLE_LETTERS)
     notes = textwrap.wrap(note, _NOTE_LETTERS)
@@ -37,7 +38,8 @@ def finish(
     if notes:
         small = f'<span style="font-size:12px">{"<br>".join(notes)}</span>'
         text = f"{text}<br>{small}" if lines else small
-    top = 14 + _LINE_HEIGHT * (len(lines) + len(notes))
+    above = _LINE_HEIGHT * (len(lines) + len(notes))
+    top = 14 + above
     fig.update_layout(
         template=TEMPLATE,
         title={
@@ -53,7 +55,11 @@ def finish(
         },
         margin={"l": 8, "r": 12, "t": top, "b": bottom},
         height=height + top if inner else height + _LINE_HEIGHT * max(0, len(lines) - 2),
-        meta={"alt": f"{title.rstrip('.')}. {alt}" if title else alt},
+        meta={
+            "alt": f"{title.rstrip('.')}. {alt}" if title else alt,
+            # For a page, which writes them above the figure and lets them wrap at its own width.
+            "head": {"title": title, "note": note, "px": above},
+        },
     )
     if legend is not None:
         fig.update_layout(showlegend=legend)

@@ -23,7 +23,7 @@ from alod.errors import AlodError, check_count, check_name
 from alod_book.figures.cards import check_images
 from alod_book.figures.layout import check_length, finish, lay_under
 from alod_book.figures.points import add_cards, legend_entry, map_axes, points, scatter
-from alod_book.figures.style import CLASS_COLORS, GREY, GROUPS
+from alod_book.figures.style import CLASS_COLORS, GREY, GROUPS, short
 
 # The shapes, for a line of text, where the legend tells colors apart.
 _GLYPHS = {"initial": "■", "outlier": "◆", "core": "★", "foreign": "×"}
@@ -103,7 +103,7 @@ def embedding_map(
                 style["color"] = _class_color(name, names, classes)
                 if group != "pool":
                     # A rim tells a marker from the faint points of its own class behind it.
-                    style |= {"size": style["size"] + 2, "line": {"width": 1, "color": "white"}}
+                    style |= {"size": style["size"] + 1, "line": {"width": 1, "color": "white"}}
             fig.add_trace(scatter(xy, numbers, part, f"{label}: {name}" if name else label, style))
             fig.data[-1].legendgroup = label if color_by == "group" else name
         if color_by == "group":
@@ -253,9 +253,7 @@ def _names_on_map(
         own = xy[:, targets == target]
         if own.size:
             x, y = np.median(own, axis=1) / 1023
-            # The last word, or the first of several names: boot, T-shirt.
-            short = name.partition("/")[0].split()[-1][:8]
-            amid.append((float(np.clip(x, 0.12, 0.88)), float(1 - y), short))
+            amid.append((float(np.clip(x, 0.12, 0.88)), float(1 - y), short(name)))
     placed: list[tuple[float, float, str]] = []
     for x, y, name in sorted(amid, key=lambda entry: entry[1]):
         # Letters are 7 px wide and lines 12 px high in a picture of 180 px.

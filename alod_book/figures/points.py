@@ -91,7 +91,5 @@ def add_cards(
 def map_axes(fig: go.Figure) -> None:
     """Hide the axes of a projection, which mean nothing, and keep its aspect."""
     fig.update_layout(xaxis={"visible": False}, yaxis={"visible": False, "scaleanchor": "x"})
-    # Among overlapping groups one is looked at, rather than one left out.
-    fig.update_layout(legend={"itemclick": "toggleothers", "itemdoubleclick": "toggle"})
     # Groups hold a name each: without this they would stand further apart than names do.
     fig.update_layout(legend={"tracegroupgap": 0})

@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from alod_book.figures.layout import check_columns, check_single, finish
-from alod_book.figures.style import BLUE, VERMILION
+from alod_book.figures.style import BLUE, GOLD
 
 
 def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") -> go.Figure:
@@ -29,7 +29,7 @@ def seconds_per_round(history: pd.DataFrame, title: str = "", note: str = "") ->
     parts = {
         "fit_seconds": ("training", BLUE),
         "infer_seconds": ("reading the pool", "#0A9A70"),
-        "query_seconds": ("choosing", VERMILION),
+        "query_seconds": ("choosing", GOLD),
     }
     check_columns(history, ["round", *parts])
     check_single(history, ["round"])

@@ -53,12 +53,13 @@ STRATEGY_DASHES = {
     "rare": "dash",
 }
 
-INITIAL_COLORS = {"kmeans": VERMILION, "herding": BLUE}
+# Vermilion is the outlier query's alone.
+INITIAL_COLORS = {"kmeans": "#1295A8", "herding": BLUE}
 
 MODE_COLORS = {
     "scratch": GREY,
     "warm": BLUE,
-    "shrink_perturb": VERMILION,
+    "shrink_perturb": "#9268D6",
     "distill": GOLD,
     "average": "#0A9A70",
 }
@@ -86,12 +87,12 @@ PROJECTION_NAMES = {"umap": "UMAP", "tsne": "t-SNE"}
 
 # What an image is to the learner: its name in the legend and its marker, in drawing order.
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
-    "pool": ("pool", {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.35}),
-    "labeled": ("labeled", {"symbol": "circle", "size": 7, "color": BLUE, "opacity": 0.9}),
-    "initial": ("initial set", {"symbol": "square", "size": 8, "color": BLUE, "opacity": 0.9}),
-    "outlier": ("outliers", {"symbol": "diamond", "size": 9, "color": VERMILION, "opacity": 1}),
-    "core": ("core set", {"symbol": "star", "size": 14, "color": GOLD, "opacity": 1}),
-    "foreign": ("foreign", {"symbol": "x", "size": 9, "color": "#CB6A9D", "opacity": 1}),
+    "pool": ("pool", {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.45}),
+    "labeled": ("labeled", {"symbol": "circle", "size": 5, "color": BLUE, "opacity": 0.9}),
+    "initial": ("initial set", {"symbol": "square", "size": 6, "color": BLUE, "opacity": 0.9}),
+    "outlier": ("outliers", {"symbol": "diamond", "size": 7, "color": VERMILION, "opacity": 1}),
+    "core": ("core set", {"symbol": "star", "size": 11, "color": GOLD, "opacity": 1}),
+    "foreign": ("foreign", {"symbol": "x", "size": 7, "color": "#CB6A9D", "opacity": 1}),
 }
 
 _AXIS = {
@@ -125,6 +126,9 @@ TEMPLATE = go.layout.Template(
             "yanchor": "bottom",
             "yref": "container",
             "bgcolor": "rgba(0,0,0,0)",
+            # Among lines and groups that overlap one is looked at, rather than one left out.
+            "itemclick": "toggleothers",
+            "itemdoubleclick": "toggle",
         },
         # A finger that scrolls the page must not zoom the figure on its way.
         "dragmode": False,
@@ -141,6 +145,15 @@ def spelled(name: object) -> str:
     """
     known = DATASET_NAMES | MODEL_NAMES
     return known.get(str(name).removesuffix("_mini"), str(name).replace("_", " "))
+
+
+def short(name: str) -> str:
+    """Return a class's name where there is room for one word: its last, the first of several.
+
+    >>> short("Ankle boot"), short("T-shirt/top")
+    ('boot', 'T-shirt')
+    """
+    return name.partition("/")[0].split()[-1]
 
 
 def color_of(labels: ArrayLike) -> dict[Any, str]:

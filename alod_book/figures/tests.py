@@ -175,9 +175,9 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
             y=names,
             zmid=0,
             colorscale=[
-                [0, "rgba(31,119,201,0.8)"],
+                [0, "rgba(146,104,214,0.8)"],
                 [0.5, "rgba(128,128,128,0)"],
-                [1, "rgba(224,86,11,0.8)"],
+                [1, "rgba(10,154,112,0.8)"],
             ],
             showscale=False,
             hoverongaps=False,
@@ -200,7 +200,7 @@ def pairwise_matrix(tests: pd.DataFrame, title: str = "", level: float = 0.05) -
     )
     seeds = span(tests["n_seeds"])
     note = (
-        f"Row minus column in points, mean of {seeds} seeds; orange: the row is better. Numbers "
+        f"Row minus column in points, mean of {seeds} seeds; green: the row is better. Numbers "
         f"where the paired t-test, Holm-corrected, gives p < {level:g}."
     )
     alt = (

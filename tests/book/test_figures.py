@@ -208,7 +208,7 @@ def test_few_lines_are_named_at_their_ends_and_names_keep_apart():
     assert set(names) == {"random", "margin", "entropy", "outlier"} and not fig.layout.showlegend
     low, high = fig.layout.yaxis.range
     plot = fig.layout.height - fig.layout.margin.t - 45
-    heights = sorted(n.y * plot / (high - low) + (n.yshift or 0) for n in names.values())
+    heights = sorted(n.y * plot / (high - low) - n.ay for n in names.values())
     assert np.diff(heights).min() >= 12
     assert heights[-1] <= high * plot / (high - low)  # above stands the title
     assert fig.layout.margin.r >= 7 * len("entropy")
@@ -306,7 +306,7 @@ def test_a_name_in_the_legend_stands_for_all_points_of_its_group():
     animation = figures.embedding_animation(xy, asked, "T", CLASSES, targets)
     for fig in (by_group, by_class, animation):
         # A click isolates: what is not in the clicked name's legendgroup goes.
-        assert fig.layout.legend.itemclick == "toggleothers"
+        assert fig.layout.template.layout.legend.itemclick == "toggleothers"
         names = {t.name: t.legendgroup for t in fig.data if t.showlegend is not False}
         points = {t.legendgroup for t in fig.data if t.type == "scattergl"}
         assert points <= set(names.values())

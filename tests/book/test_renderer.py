@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from alod_book.renderer import figures_as_html
+from alod_book.renderer import figure_html, figures_as_html
 
 PLOTLY = "application/vnd.plotly.v1+json"
 FIGURE = go.Figure(go.Scatter(y=[1, 3]), layout={"title": {"text": "<b>More</b> & better"}})
@@ -33,6 +33,14 @@ def test_figures_become_html_without_a_script_of_their_own():
     assert 'aria-label="More  &amp; better"' in html
     assert "src=" not in html
     assert len(html) < 20_000  # plotly.js alone has 4.8 MB
+
+
+def test_title_and_note_are_written_by_the_page_and_the_plot_keeps_its_height():
+    given = {"title": "More & better", "note": "n = 3", "px": 63}
+    figure = go.Figure(FIGURE).update_layout(height=400, meta={"alt": "Both", "head": given})
+    html = figure_html(json.loads(figure.to_json()))
+    assert '<p class="alod-title">More &amp; better</p><p class="alod-note">n = 3</p>' in html
+    assert 'style="height:337px"' in html
 
 
 def test_what_is_no_figure_stays_as_it_is():

@@ -1,12 +1,15 @@
 """What front pages and chapters say in words is what the recorded tables say."""
 
+import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from alod.experiments import evaluation
-from alod_book import comparisons, messy_pools, results
+from alod_book import comparisons, incremental_learning, initial_selection, messy_pools, results
 
 README_LINES = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
 README = " ".join(README_LINES)
@@ -212,3 +215,58 @@ def test_what_learning_on_says_of_smoothing_and_batch_norm_is_recorded():
     gain = means["pool"] - means["labels"]
     assert gain[20] > 0.05
     assert (gain.drop(20).abs() < 0.005).all()
+
+
+def test_what_the_first_set_says_is_recorded():
+    recorded = results.table("initial").query("model == 'lenet5' and features == 'pixels'")
+    means = 100 * recorded.pivot_table(
+        index=["dataset", "initial"], columns=["rounds", "n_labeled"], values="test_accuracy"
+    )
+    for dataset in ("mnist", "fashion_mnist"):
+        first = means.loc[dataset][0]
+        spread = first.max() - first.min()
+        assert spread[10] > 10 and spread[200] < spread[10]  # "more than ten points"
+        rare = first.loc["kcenter"] - first.loc["random"]
+        assert (rare.dropna() < 0).all()  # "starts below a random one"
+        lasting = means.loc[dataset].drop(columns=0).droplevel(0, axis="columns")
+        assert np.ptp(lasting[100].dropna()) < 1.1  # "within about a point"
+    digits = means.loc["mnist"][0][10]
+    assert round(digits["random"] - digits["herding"]) == 10  # "ten points less"
+
+
+def test_what_learning_on_says_of_views_and_levers_is_recorded():
+    views = results.table("views").pivot_table(
+        index=["dataset", "model", "n_labeled", "seed"], columns="views", values="held_out_accuracy"
+    )
+    gained = 100 * (views[8] - views[0])
+    assert (len(gained), (gained > 0).sum()) == (24, 23)
+    means = gained.groupby(level=[0, 1, 2]).mean()
+    assert (round(means.min(), 1), round(means.max(), 1)) == (0.4, 2.7)
+    recipe = results.table("recipe")
+    for model, told in (("lenet5", (8, 0.5)), ("cnn", (7, 0))):
+        own = recipe[(recipe["model"] == model) & (recipe["n_labeled"] > 0)]
+        words = incremental_learning.recipe_changes(own, "auc").layout.meta["alt"]
+        (undistorted,) = re.findall(r"no distortion -([0-9.]+)\.", words)
+        (faster,) = re.findall(r"learning rate 0.01 ([+-][0-9.]+),", words)
+        assert round(float(undistorted)) == told[0] and abs(float(faster) - told[1]) < 0.15
+    stops = incremental_learning.when_to_stop(results.table("stopping"), "").data
+    assert stops["still to gain"].tolist() == ["–", "0.4 points"]
+    assert stops["runs that stop"].tolist() == ["0 of 5", "5 of 5"]
+    clothing = results.table("few_labels").query(
+        "dataset == 'fashion_mnist' and model == 'lenet5' and inlier_passes > 0 and n_labeled == 50"
+    )
+    assert 0.22 < clothing["inlier_error"].mean() < 0.28  # "a quarter of them are wrong"
+
+
+def test_what_is_told_by_functions_names_the_side_that_lost():
+    rows = pd.DataFrame({"dataset": "mnist", "initial": ["kmeans", "random"], "n_labeled": 200})
+    told = initial_selection.in_the_end(rows.assign(test_accuracy=[0.9, 0.95]))
+    assert "**below** random on 1 of 1 data sets (MNIST: 90.0% and 95.0%)" in told
+    curve = pd.DataFrame({"dataset": "mnist", "training_mode": "scratch", "n_labeled": [50, 100]})
+    falls = incremental_learning.falls(curve.assign(test_accuracy=[0.9, 0.8]))
+    assert falls == "On MNIST `scratch` **falls**, from 90.0% with 50 labels to 80.0% with 100."
+    assert incremental_learning.falls(curve.assign(test_accuracy=[0.8, 0.9])) == ""
+    time = pd.DataFrame({"inlier_passes": [0, 2], "fit_seconds": [2.0, 8.0]}).assign(
+        dataset="mnist", model="cnn", strategy="random", round=1
+    )
+    assert incremental_learning.times_as_long(time).startswith("4 to 4 times")
