@@ -419,8 +419,9 @@ def max_herding(
 def _gain_of(ours: Tensor, theirs: Tensor, mass: Tensor, covered: Tensor) -> Tensor:
     """Sum over their mass how far each of our kernels, at most 1, reaches beyond `covered`."""
     reach = torch.empty(len(ours), dtype=torch.float64, device=ours.device)
+    nothing, left = torch.zeros_like(covered), 1 - covered
     rows = max(1, BLOCK // len(theirs))
     for start in range(0, len(ours), rows):
         kernel = (ours[start : start + rows] @ theirs.T).exp_()
-        reach[start : start + rows] = kernel.clamp_(max=1).sub_(covered).clamp_(min=0) @ mass
+        reach[start : start + rows] = kernel.sub_(covered).clamp_(nothing, left) @ mass
     return reach

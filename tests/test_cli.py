@@ -67,8 +67,10 @@ assert not {{"torch", "pandas", "scipy", "sklearn"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_a_run_is_opened_without_what_only_some_queries_need():
-    code = "import sys, alod.labeling.opening; assert not {'scipy', 'sklearn'} & set(sys.modules)"
+@pytest.mark.parametrize("module", ["labeling.opening", "experiments.run", "experiments.sweep"])
+def test_a_run_is_opened_without_what_only_some_queries_need(module):
+    unwanted = "{'scipy.stats', 'sklearn'} & set(sys.modules)"
+    code = f"import sys, alod.{module}; assert not {unwanted}"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

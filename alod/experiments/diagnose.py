@@ -14,8 +14,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.stats import spearmanr
 
 from alod.data.arrays import Dataset
 from alod.errors import AlodError, check_count
@@ -68,7 +68,7 @@ def changes(before: State, after: State, targets: np.ndarray) -> dict[str, float
         "kappa": kappa,
         "forgotten": float(lost[before.labeled].mean()),
         "lost": float(lost.mean()),
-        "same_scores": float(spearmanr(before.scores[both], after.scores[both])[0]),
+        "same_scores": float(scipy.stats.spearmanr(before.scores[both], after.scores[both])[0]),
     }
 
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame
-from scipy import stats
 
 from alod.errors import AlodError, check_name
 
@@ -222,13 +222,15 @@ def equivalence(
         raise AlodError(f"margin={margin!r}: expected a number above 0, such as 0.005")
     found = (overall_gains if overall else gains)(curves, reference, metric, compare, setting)
     freedom, mean = found["n_seeds"] - 1, found["mean_difference"]
-    error = (found["high"] - found["low"]) / 2 / stats.t.ppf(0.975, freedom)
-    half = error * stats.t.ppf(0.95, freedom)
+    error = (found["high"] - found["low"]) / 2 / scipy.stats.t.ppf(0.975, freedom)
+    half = error * scipy.stats.t.ppf(0.95, freedom)
     # Without spread it is certain.
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.divide(margin - mean.abs(), error)
     found["low"], found["high"] = mean - half, mean + half
-    found["p_value"] = np.where(error > 0, stats.t.sf(statistic, freedom), mean.abs() >= margin)
+    found["p_value"] = np.where(
+        error > 0, scipy.stats.t.sf(statistic, freedom), mean.abs() >= margin
+    )
     own = [np.zeros(len(found))] if overall else list(setting)
     found["p_holm"] = found.groupby(own, sort=False)["p_value"].transform(holm)
     found = found.rename(columns={"p_value": "p_tost"})
@@ -289,9 +291,9 @@ def mean_ranks(
     left = n * (k - 1) - chi2
     f = (n - 1) * chi2 / left if left > 1e-9 else np.inf
     table = {"mean_rank": ranks.mean(), "n_settings": n, metric: means.mean()}
-    table["p_friedman"] = float(stats.chi2.sf(chi2, k - 1))
-    table["p_iman_davenport"] = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
-    q = float(stats.studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
+    table["p_friedman"] = float(scipy.stats.chi2.sf(chi2, k - 1))
+    table["p_iman_davenport"] = float(scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    q = float(scipy.stats.studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
     table["critical_difference"] = q * np.sqrt(k * (k + 1) / (6 * n))
     ordered = DataFrame(table).sort_values("mean_rank", kind="stable")
     return ordered.rename_axis(compare).reset_index()
@@ -365,7 +367,7 @@ def _paired_test(scores: DataFrame, first: Any, second: Any) -> dict[str, Any]:
         low = high = float(differences[0])
         p_value = 1.0 if low == 0 else 0.0
     else:
-        test = stats.ttest_rel(scores[first], scores[second])
+        test = scipy.stats.ttest_rel(scores[first], scores[second])
         low, high = test.confidence_interval(0.95)
         p_value = float(test.pvalue)
     told = {"first": first, "second": second, "n_seeds": len(differences)}

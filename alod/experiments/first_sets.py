@@ -7,8 +7,8 @@ True
 """
 
 import numpy as np
+import scipy
 import torch
-from scipy.stats import entropy
 from torch import Tensor
 
 from alod import geometry, initial
@@ -76,6 +76,6 @@ def class_balance(targets: Tensor | np.ndarray, n_classes: int) -> dict[str, flo
     """
     counts = np.bincount(np.asarray(targets), minlength=n_classes)
     return {
-        "class_entropy": float(entropy(counts, base=2)),
+        "class_entropy": float(scipy.stats.entropy(counts, base=2)),
         "missing_classes": float((counts == 0).sum()),
     }

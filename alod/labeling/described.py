@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SIDE = 32  # pixels of the pictures that are kept of a folder's images
 GIVEN = "given features"
-PHOTOGRAPH = 64  # pixels of the shorter side, from which color images are taken for photographs
+PHOTOGRAPH = 64  # pixels of the shorter side, from which images are taken for photographs
 
 
 def with_features(
@@ -171,7 +171,7 @@ def best_encoder(images: Any) -> tuple[str, str]:
     for name in names[:: max(1, len(names) // 20)]:
         try:
             with Image.open(root / name) as image:  # reads no pixel
-                sizes.append(min(image.size) if image.mode not in ("1", "L", "LA") else 0)
+                sizes.append(min(image.size) if image.mode != "1" else 0)
         except Exception:  # decoders raise whatever they please; it is told when all are read
             continue
     if not sizes or np.median(sizes) < PHOTOGRAPH:

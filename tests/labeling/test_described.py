@@ -103,10 +103,16 @@ def test_what_photographs_are_described_by_is_said(installed, photos, monkeypatc
     assert ("encoder='none'" if installed else "alod[pretrained]") in told
 
 
-def test_small_or_grey_images_are_learned_from_scratch_as_before(tmp_path, mini):
+@pytest.mark.parametrize(("side", "mode"), [(90, "L"), (63, "L"), (90, "1"), (63, "RGB")])
+def test_photographs_may_be_grey_but_not_small_or_of_two_levels(
+    side, mode, tmp_path, mini, monkeypatch
+):
+    monkeypatch.setattr(pretrained, "is_installed", lambda: True)
     for i in range(3):
-        Image.fromarray(mini.images[i, 0].numpy()).resize((90, 90)).save(tmp_path / f"{i}.png")
-    assert described.best_encoder(tmp_path) == ("none", "")
+        image = Image.fromarray(mini.images[i, 0].numpy()).resize((side, side)).convert(mode)
+        image.save(tmp_path / f"{i}.png")
+    described_by = "efficientnet_lite0" if (side, mode) == (90, "L") else "none"
+    assert described.best_encoder(tmp_path)[0] == described_by
     assert described.best_encoder(mini.images) == ("none", "")
 
 
