@@ -161,9 +161,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
+    origin = provenance()  # before the checkout holds what is written below
     for name in given.names or MADE:
         config, played = MADE[name]()
-        content = {"config": config, **provenance(), "play": played}
+        content = {"config": config, **origin, "play": played}
         path = OUT / f"{name}.json"
         write_atomically(path, json.dumps(content, separators=(",", ":")) + "\n")
         print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
