@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from html.parser import HTMLParser
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -192,6 +192,15 @@ CARD = """async (figure) => {
   return "";
 }"""
 
+# What a reader sees change in a figure to play with, and whether the focus is seen.
+BOARD = "(play) => play.querySelector('.alod-board').innerHTML"
+FOCUS = """() => [document.activeElement, document.activeElement.closest("label")]
+  .some((e) => e && getComputedStyle(e).outlineStyle !== "none")"""
+TILES = "button:nth-child(-n + 3)"  # the first three of those that stand for images
+# The score at the highest point of the toy pool, as written and as alod computed it.
+SCORES = """(play) => [Number(play.dataset.score),
+  Math.max(...JSON.parse(play.querySelector("script").textContent)[play.dataset.kind])]"""
+
 SHOWN_GROUPS = """(figure) => [...new Set(figure._fullData
   .filter((t) => t.visible === true && (t.showlegend || t.legendgroup))
   .map((t) => t.legendgroup || t.name))]"""
@@ -341,6 +350,67 @@ def check_print(page: Page) -> Iterator[str]:
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     if page.evaluate(theme) != before:
         yield "changes its theme for good when it is printed"
+
+
+def check_play(page: Page, play: Locator, mode: str) -> Iterator[str]:
+    """Yield what is wrong with a figure to play with: by keys and mouse, on a phone by touch."""
+    name = play.get_attribute("data-play")
+    if not play.get_attribute("data-ready"):
+        yield f"play {name}: its script has not run"
+        return
+    phone = mode == "phone"
+
+    def tap(part: Locator, x: float = 0.5, y: float = 0.5) -> None:
+        part.scroll_into_view_if_needed()
+        box = part.bounding_box()
+        assert box
+        place = (box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.touchscreen.tap(*place) if phone else page.mouse.click(*place)
+
+    def drag(part: Locator) -> None:
+        part.hover()
+        page.mouse.down()
+        page.mouse.move(page.viewport_size["width"] / 2, 300, steps=3)  # type: ignore[index]
+        page.mouse.up()
+
+    # What moves, by keys, and by pointer: touch has no drag here, and no menu opens in it.
+    plane = play.locator(".alod-plane")
+    parts = [
+        (play.locator("fieldset"), "input:checked", "ArrowRight", "input:not(:checked)"),
+        (play.locator(".alod-field"), "input[type=range]", "ArrowRight", "input[type=range]"),
+        (play.locator(".alod-field"), "select", "ArrowDown", ""),
+        (plane, ".alod-handle", "ArrowRight", ".alod-handle"),
+        (play.locator("[role=group]"), TILES, "Enter", TILES),
+        (play.locator(".alod-actions"), ".alod-button:enabled", "Enter", ".alod-button:enabled"),
+    ]
+    for way, (place, by_key, key, by_pointer) in product(
+        ["touch"] if phone else ["key", "mouse"], parts
+    ):
+        selector = by_key if way == "key" else by_pointer
+        for part in place.locator(selector).all() if selector else []:
+            before = play.evaluate(BOARD)
+            if way == "key":
+                part.focus()
+                page.keyboard.press(key)
+                if not page.evaluate(FOCUS):
+                    yield f"play {name}: the focus on {selector} is not seen"
+            elif part.get_attribute("type") == "range":
+                tap(part, x=0.95)
+            elif selector == ".alod-handle" and phone:
+                tap(plane, 0.2, 0.3)
+            elif selector == ".alod-handle":
+                drag(part)
+            else:
+                tap(part)
+            page.wait_for_timeout(100)
+            if play.evaluate(BOARD) == before:
+                yield f"play {name}: {way} on {selector} does nothing"
+    if not play.locator("[role=status]").inner_text():
+        yield f"play {name}: tells no result"
+    if name == "score":
+        written, computed = play.evaluate(SCORES)
+        if abs(written - computed) > 0.01:
+            yield f"play {name}: shows {written} where the score is {computed}"
 
 
 def check_theme_switch(page: Page) -> Iterator[str]:
@@ -533,6 +603,8 @@ def check_page(
         faults += [f"in dark: {fault}" for fault in look("dark")]
     for figure in page.locator(".plotly-graph-div:has(.alod-card)").all():
         faults += check_map(page, figure, mode)
+    for play in page.locator(".alod-play").all():
+        faults += check_play(page, play, mode)
     if mode == "light":
         for figure in page.locator(".plotly-graph-div:has(.legendtoggle[tabindex])").all():
             faults += check_legend(page, figure)
