@@ -108,7 +108,10 @@ def recipe_changes(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
 
 
 def falls(curves: pd.DataFrame, mode: str = "scratch") -> str:
-    """Say, in Markdown, on which data sets a mode loses accuracy with its last labels."""
+    """Say, in Markdown, on which data sets a training `mode` loses accuracy with its last labels.
+
+    `curves` are of one classifier.
+    """
     own = curves[curves["training_mode"] == mode]
     told = []
     for name, rows in own.groupby("dataset", sort=False):
@@ -122,7 +125,7 @@ def falls(curves: pd.DataFrame, mode: str = "scratch") -> str:
 
 
 def times_as_long(*tables: pd.DataFrame) -> str:
-    """Say how many times as long rounds with inliers train: medians, least and most of all."""
+    """Say how many times as long rounds with inliers train: medians, least and most of `tables`."""
     ratios = []
     for table in tables:
         rows = table[table["round"] > 0]

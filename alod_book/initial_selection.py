@@ -63,7 +63,7 @@ def lasting(curves: pd.DataFrame) -> go.Figure:
 
 
 def in_the_end(curves: pd.DataFrame, method: str = "kmeans") -> str:
-    """Say, in Markdown, where a method stands beside random at the largest size.
+    """Say, in Markdown, where a `method` stands beside random at the largest size.
 
     `curves` are of one classifier and kind of features, of all data sets.
     """

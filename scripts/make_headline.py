@@ -1,6 +1,6 @@
-"""Draw the README's figure from a recorded result.
+"""Draw the README's figure from a recorded result, as an SVG for light and dark pages.
 
-As an SVG for light and dark pages, and as a PNG, which is shown with links to the book.
+Beside it goes a PNG, which is shown with links to the book.
 
 ``python scripts/make_headline.py book/results/strategies.csv``
 """

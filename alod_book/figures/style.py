@@ -148,8 +148,10 @@ def spelled(name: object) -> str:
 
 
 def short(name: str) -> str:
-    """Return a class's name where there is room for one word: its last, the first of several.
+    """Return one word of the `name` of a class: its last, the first of several names.
 
+    Examples
+    --------
     >>> short("Ankle boot"), short("T-shirt/top")
     ('boot', 'T-shirt')
     """
