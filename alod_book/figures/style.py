@@ -150,6 +150,11 @@ def spelled(name: object) -> str:
 def short(name: str) -> str:
     """Return one word of the `name` of a class: its last, the first of several names.
 
+    Parameters
+    ----------
+    name : str
+        As the data set has it.
+
     Examples
     --------
     >>> short("Ankle boot"), short("T-shirt/top")

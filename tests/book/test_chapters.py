@@ -58,7 +58,7 @@ def test_papermill_alone_runs_a_chapter_from_another_directory(tmp_path):
     # A chapter leaves nothing behind in the reader's folder.
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
     figures = (tmp_path / "out.ipynb").read_text().count('"application/vnd.plotly.v1+json"')
-    assert figures == 4
+    assert figures == 5
 
 
 def test_bad_runs_are_refused_before_anything_runs(checkout, tmp_path):
