@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from alod.data.arrays import Dataset
     from alod.learner import ActiveLearner
 
+ORACLES = ("coverage, all mistakes", "greedy oracle")
+"""Queries of ``table("ceiling")`` that know every answer."""
+
 
 def race(curves: pd.DataFrame, metric: str = "auc", reference: str = "random") -> go.Figure:
     """Draw what each strategy of one setting gains over a reference.
@@ -215,6 +218,46 @@ def levers(curves: pd.DataFrame, metric: str = "auc") -> go.Figure:
 
 def _s(count: int | str) -> str:
     return "s" if count in (1, "none") else ""
+
+
+def ceilings(curves: pd.DataFrame, n_labeled: int = 50) -> go.Figure:
+    """Draw what queries that know every answer reach, beside some that know none.
+
+    `curves` are of ``table("ceiling")``, of one data set; the title says what the best of either
+    kind reaches with `n_labeled` labels.
+    """
+    shown = curves.rename(columns={"query": "strategy", "held_out_accuracy": "test_accuracy"})
+    (dataset,) = shown["dataset"].unique()
+    means = shown[shown["n_labeled"] == n_labeled].groupby("strategy")["test_accuracy"].mean()
+    knowing = means.index.isin(ORACLES)
+    best = [str(own.idxmax()) for own in (means[knowing], means[~knowing])]
+    return figures.learning_curves(
+        shown.sort_values("strategy", key=lambda own: own.isin(ORACLES), kind="stable"),
+        title=f"{spelled(dataset)}, {n_labeled} labels: {best[0]} {means[best[0]]:.1%}, the best "
+        f"query that knows no answer, {best[1]}, {means[best[1]]:.1%}",
+        share="accuracy, held-out training images",
+    )
+
+
+def screened(table: pd.DataFrame, caption: str = "") -> Styler:
+    """Show how well each score tells where a classifier errs: mean AUROC.
+
+    A row for each score and whether one detector is fitted to all that is labeled or one to each
+    class, the best with the most labels first; a column for each data set and number of labels.
+    `table` is ``table("screen")``.
+    """
+    names = {"head": "the head's own", "all": "one detector", "class": "one for each class"}
+    names["pool"] = "one for each class, fitted to the pool, too"
+    table = table.assign(of=table["of"].map(names))
+    means = table.pivot_table(
+        index=["score", "of"], columns=["dataset", "n_labeled"], values="auroc", sort=False
+    )
+    most = table[table["n_labeled"] == table["n_labeled"].max()]
+    order = most.groupby(["score", "of"])["auroc"].mean().sort_values(ascending=False).index
+    shown = means.loc[order].rename(columns=spelled, level=0).rename(index=spelled, level=0)
+    shown.index = [f"{score}, {of}" for score, of in shown.index]
+    told = shown.map(lambda value: "–" if np.isnan(value) else f"{value:.2f}".lstrip("0"))
+    return figures.table(told, caption=caption)
 
 
 def as_meant(curves: pd.DataFrame, model: str) -> go.Figure:

@@ -161,3 +161,32 @@ def test_seeds_in_common_leave_out_what_is_not_paired():
     assert kept[kept["model"] == "lenet5"]["seed"].nunique() == 6
     assert kept[kept["model"] == "cnn"]["seed"].nunique() == 4
     evaluation.compare_strategies(kept)  # takes paired seeds only
+
+
+def test_oracles_are_named_beside_the_best_that_knows_no_answer():
+    rows = [
+        {"dataset": "mnist", "query": query, "seed": 0, "n_labeled": n, "held_out_accuracy": share}
+        for query, shares in {
+            "random": (0.5, 0.6),
+            "outlier": (0.5, 0.7),
+            "greedy oracle": (0.5, 0.9),
+            "coverage, all mistakes": (0.5, 0.8),
+        }.items()
+        for n, share in zip((20, 50), shares, strict=True)
+    ]
+    told = strategy_comparison.ceilings(pd.DataFrame(rows)).layout.meta["alt"]
+    assert told.startswith("MNIST, 50 labels: greedy oracle 90.0%")
+    assert "knows no answer, outlier, 70.0%" in told
+
+
+def test_a_screen_s_rows_are_in_the_order_of_its_most_labels():
+    rows = [("margin", "head", 20, 0.7), ("margin", "head", 400, 0.9), ("knn", "all", 20, 0.8)]
+    rows += [("knn", "all", 400, 0.6), ("lof", "class", 400, 0.65)]
+    table = pd.DataFrame(rows, columns=["score", "of", "n_labeled", "auroc"])
+    shown = strategy_comparison.screened(table.assign(dataset="mnist", seed=0)).data
+    assert list(shown.index) == [
+        "margin, the head's own",
+        "lof, one for each class",
+        "knn, one detector",
+    ]
+    assert shown.iloc[1].tolist() == ["–", ".65"]
