@@ -1,6 +1,5 @@
 """Experiment files: what one stands for, and what is refused."""
 
-import importlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -154,8 +153,12 @@ EXPERIMENTS = ROOT / "book" / "experiments"
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_experiment_file_of_the_book_can_be_read(path, monkeypatch):
-    # From its folder, as it says: what it names lies beside it.
+    # From its folder, as it says: what it names lies beside it, and is not to stay.
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    for module in ("candidates", "open_rivals", "rivals", "sets"):
-        monkeypatch.setitem(sys.modules, module, importlib.import_module(module))
-    assert load_configs(path)
+    before = set(sys.modules)
+    try:
+        assert load_configs(path)
+    finally:
+        for module in {*sys.modules} - before:
+            if module in ("candidates", "open_rivals", "rivals", "sets"):
+                del sys.modules[module]
