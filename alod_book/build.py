@@ -153,8 +153,9 @@ def _stage_pages(root: Path, stage: Path) -> None:
     for name in ("_ext", "_static"):
         ignore = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(root / name, stage / name, ignore=ignore, dirs_exist_ok=True)
-    # Tables of recorded results are there to be downloaded.
-    for pattern in ("*.md", "*.bib", "images/*", "results/*.csv", "results/*.json"):
+    # Tables of recorded results, and the plan of a trial, are there to be downloaded.
+    downloads = ("experiments/*.md", "results/*.csv", "results/*.json")
+    for pattern in ("*.md", "*.bib", "images/*", *downloads):
         for page in (root / "book").glob(pattern):
             target = stage / page.relative_to(root)
             target.parent.mkdir(exist_ok=True)

@@ -53,7 +53,7 @@ FORMULAS = {
     "outlier_topk": "the detector's score, such as the distance to the nearest labeled image",
     "original_meant": "−Σ<sub>j</sub> α<sub>j</sub> (γ h·h<sub>j</sub>)³, of one One-Class SVM",
 }
-"""Acquisition scores: p, sorted probabilities; h, embedding; d, detectors' scores."""
+"""What is maximized, of sorted probabilities p, embeddings h and detectors' scores d."""
 
 
 def card(learner: "ActiveLearner", data: "Dataset", name: str, k: int = 20, seed: int = 0) -> HTML:
