@@ -81,4 +81,5 @@ def toy_map(
         f"Map of {len(points)} points, {len(labeled)} of them labeled, and where a classifier sees "
         "its two classes."
     )
-    return finish(fig, title, alt, 360, bottom=40, legend=True)
+    note = f"n = {len(points)} points, {len(labeled)} labeled"
+    return finish(fig, title, alt, 360, note=note, bottom=40, legend=True)

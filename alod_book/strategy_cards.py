@@ -78,7 +78,8 @@ def card(learner: "ActiveLearner", data: "Dataset", name: str, k: int = 20, seed
         f"<p>Score: {FORMULAS[name]}</p>"
         f'<img src="{_sheet(pixels(data, asked))}" alt="{picture}" style="width: 100%; '
         f'max-width: 35rem; image-rendering: pixelated"><p><small>{picture}.</small></p>'
-        f'<p>{rest} <a href="api_choosing.html#alod.strategies.{name}">In the library</a></p>'
+        f'<p>{rest} <a style="color: inherit" '
+        f'href="api_choosing.html#alod.strategies.{name}">In the library</a></p>'
         f"<details><summary>The code</summary>{_colored(_body(function))}</details></div>"
     )
 
