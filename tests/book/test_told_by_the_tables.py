@@ -270,3 +270,33 @@ def test_what_is_told_by_functions_names_the_side_that_lost():
         dataset="mnist", model="cnn", strategy="random", round=1
     )
     assert incremental_learning.times_as_long(time).startswith("4 to 4 times")
+
+
+def test_what_is_said_of_oracles_is_recorded():
+    table = results.table("ceiling").pivot_table(
+        "held_out_accuracy", index=["dataset", "n_labeled"], columns="query"
+    )
+    blind = table.drop(columns=["greedy oracle", "coverage, all mistakes"]).max(axis=1)
+    room = table["greedy oracle"] - blind
+    # Hardly any on digits, much on clothing with few labels.
+    assert room["mnist", 50] < 0.02 and room["mnist", 100] < 0.005
+    assert room["fashion_mnist"].loc[[50, 100]].min() > 0.05
+    # To know all mistakes helps at first, and harms in the end.
+    gained = table["coverage, all mistakes"] - blind
+    assert gained["fashion_mnist", 50] > 0.02
+    assert gained["fashion_mnist", 400] < 0 and gained["mnist", 400] < 0
+
+
+def test_what_is_said_of_the_screen_is_recorded():
+    table = results.table("screen")
+    means = table.groupby(["dataset", "n_labeled", "score", "of"])["auroc"].mean()
+    for n in (20, 100, 400):
+        assert means["mnist", n, "gaussian", "pool"] > means["mnist", n, "margin", "head"]
+        apart = means["fashion_mnist", n, "gaussian", "pool"]
+        assert abs(apart - means["fashion_mnist", n, "margin", "head"]) < 0.05
+    # Detectors that see only what is labeled are behind.
+    last = table[table["n_labeled"] == 400].pivot_table(
+        "auroc", index=["score", "of"], columns="dataset"
+    )
+    seen = last[last.index.get_level_values("of").isin(["all", "class"])]
+    assert (seen.max() < last.loc["gaussian", "pool"]).all()
