@@ -1,7 +1,11 @@
+import importlib.util
 import json
 import shutil
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 from joblib.externals.loky.backend.context import set_start_method
@@ -60,3 +64,29 @@ def cluster(server):
         n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None
     ) as cluster:
         yield cluster
+
+
+@contextmanager
+def beside_the_experiments(name):
+    """Import a module of ``book/experiments`` by its `name`, and leave nothing behind."""
+    path = Path(__file__).parents[2] / "book/experiments" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def rivals():
+    with beside_the_experiments("rivals") as module:
+        yield module
+
+
+@pytest.fixture(scope="module")
+def candidates():
+    with beside_the_experiments("candidates") as module:
+        yield module

@@ -1,9 +1,5 @@
 """The trial's candidate: detectors of the classes that the pool helps to fit, and the margin."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,18 +10,6 @@ from sklearn.covariance import oas
 
 from alod import AlodError, strategies
 from alod.view import PoolView
-
-FILE = Path(__file__).parents[2] / "book/experiments/candidates.py"
-
-
-@pytest.fixture(scope="module")
-def candidates():
-    spec = importlib.util.spec_from_file_location("candidates", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["candidates"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["candidates"]
 
 
 def make_view(seed=0, classes=3, labeled=30, pool=200, d=5, foreign=0):

@@ -1,9 +1,6 @@
 """The rivals beside the experiments, each against its formula, and scikit-activeml where there."""
 
-import importlib.util
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,22 +13,11 @@ from alod import AlodError, strategies
 from alod.heads import Head
 from alod.view import PoolView
 
-FILE = Path(__file__).parents[2] / "book/experiments/rivals.py"
 NAMES = [
     *("uherding", "probcover", "dropquery", "clue", "contrastive", "discriminative", "alfa_mix"),
     *("bait", "falcun", "power_bald", "trust"),
     *("margin_coverage", "entropy_coverage", "plain_coverage"),
 ]
-
-
-@pytest.fixture(scope="module")
-def rivals():
-    spec = importlib.util.spec_from_file_location("rivals", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rivals"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["rivals"]
 
 
 @cache
